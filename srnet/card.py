@@ -1,0 +1,140 @@
+"""The card of a weights file: what the network is, where it came from, how good it is.
+
+A card is stored as JSON in the safetensors header, so it can be read without torch
+(:func:`srnet.weights.read_card`). All classes are frozen; :meth:`Card.to_json` and
+:meth:`Card.from_json` are exact inverses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
+
+from srnet.errors import WeightsError
+
+Activation = Literal["relu", "silu", "prelu"]
+Base = Literal["bicubic", "nearest", "none"]
+Shortcut = Literal["identity", "none"]
+Degradation = Literal["clean", "photo"]
+
+HALO_OF_BASE = {"bicubic": 2, "nearest": 0, "none": 0}  # low-resolution pixels
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """The numbers that define one :class:`srnet.model.SRNet`.
+
+    ``base`` and ``shortcut`` other than the defaults exist for ablations: they take away
+    the global connection from bicubic, or the identity inside each block.
+    """
+
+    scale: int  # output pixels per input pixel, each way: 2, 3 or 4
+    features: int  # channels of the body
+    blocks: int  # residual blocks, two 3x3 convolutions each
+    activation: Activation = "relu"
+    base: Base = "bicubic"
+    shortcut: Shortcut = "identity"
+
+    def __post_init__(self) -> None:
+        _check(self.scale in (2, 3, 4), f"scale must be 2, 3 or 4, not {self.scale}")
+        _check(self.features >= 1, f"features must be at least 1, not {self.features}")
+        _check(self.blocks >= 0, f"blocks must not be negative, not {self.blocks}")
+        for name, allowed in (("activation", Activation), ("base", Base), ("shortcut", Shortcut)):
+            value = getattr(self, name)
+            _check(value in get_args(allowed), f"unknown {name} {value!r}: {get_args(allowed)}")
+
+    @property
+    def halo(self) -> int:
+        """How far an output pixel looks, in input pixels each way.
+
+        One pixel for each 3x3 convolution on the longest path: head, two per block, the
+        end of the body, the tail.
+        """
+        return max(2 * self.blocks + 3, HALO_OF_BASE[self.base])
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights were made."""
+
+    iterations: int = 0  # optimiser steps, those of the starting weights included
+    hours: float = 0.0  # wall time of all those steps
+    hardware: str = ""
+    commit: str = ""  # of this repository, when the run was saved
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)  # the TrainConfig of the last run
+    started_from: str = ""  # name and version of the weights that it continued, if any
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the weights were trained on."""
+
+    pictures: int = 0
+    megapixels: float = 0.0
+    manifest: str = ""  # file under weights/ that lists each picture with its licence
+    manifest_sha256: str = ""
+    licences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything known of one weights file."""
+
+    name: str  # <family>-x<scale>
+    net: NetConfig
+    halo: int  # low-resolution pixels; checked against the measured reach by a test
+    version: int = 1  # weights are immutable: other weights, other version
+    degradation: Degradation = "clean"
+    licence: str = "CC-BY-SA-4.0"
+    training: Training = field(default_factory=Training)
+    data: Data = field(default_factory=Data)
+    metrics: dict[str, float] = field(default_factory=dict)  # dB on Y unless the key says else
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel, each way."""
+        return self.net.scale
+
+    @property
+    def family(self) -> str:
+        """The name without its scale: ``photo`` of ``photo-x2``."""
+        return self.name.rsplit("-x", 1)[0]
+
+    def to_json(self) -> str:
+        """The card as one line of JSON with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            WeightsError: unknown or missing fields, or values that make no network.
+        """
+        try:
+            fields = json.loads(text)
+            fields["net"] = _build(NetConfig, fields["net"])
+            fields["training"] = _build(Training, fields["training"])
+            fields["data"]["licences"] = tuple(fields["data"]["licences"])
+            fields["data"] = _build(Data, fields["data"])
+            return _build(cls, fields)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise WeightsError(
+                f"the card of the weights cannot be read ({error}); "
+                "the file may come from another version of srnet"
+            ) from error
+
+
+T = TypeVar("T")
+
+
+def _build(cls: type[T], fields: dict[str, Any]) -> T:
+    return cls(**fields)
+
+
+def _check(ok: bool, message: str) -> None:
+    if not ok:
+        raise WeightsError(message)

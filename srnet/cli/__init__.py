@@ -1,0 +1,85 @@
+"""The command line. One file per command; what is heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from srnet import __version__
+from srnet.cli import compare, evaluate, export, info, serve, train, upscale
+from srnet.cli.console import FAILED, INTERRUPTED, USAGE, say
+from srnet.errors import Cancelled, OptionError, SRNetError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("upscale")(upscale.upscale)
+app.command("info")(info.info)
+app.command("compare")(compare.compare)
+app.command("eval")(evaluate.evaluate)
+app.command("train")(train.train)
+app.command("export")(export.export)
+app.command("serve")(serve.serve)
+app.command("health")(serve.health)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code; None takes the arguments of the process.
+
+    0 is success, 1 something failed, 2 wrong usage, 3 nothing to do, 130 interrupted. Errors
+    are one line on standard error; with ``SRNET_DEBUG=1`` in the environment they are raised.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be any bytes
+    given = None if arguments is None else list(arguments)
+    try:
+        return app(given, prog_name="srnet", standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("SRNET_DEBUG") == "1":
+            raise
+        code, message = _explained(error)
+        if message:
+            say(f"srnet: error: {message}")
+        return code
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The exit code for an error, and what to tell the user."""
+    if hasattr(error, "format_message"):  # typer's own usage errors, whose class has moved
+        return USAGE, str(error.format_message())
+    if isinstance(error, OptionError):
+        return USAGE, str(error)
+    if isinstance(error, SRNetError):
+        return INTERRUPTED if isinstance(error, Cancelled) else FAILED, str(error)
+    return FAILED, (
+        f"unexpected {type(error).__name__}: {error} (this is a bug in srnet: "
+        "SRNET_DEBUG=1 shows where)"
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"srnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _srnet(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Enlarge pictures faithfully: bicubic plus what a network learned that it lacks."""

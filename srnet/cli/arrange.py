@@ -1,0 +1,95 @@
+"""From the arguments of ``srnet upscale`` to its jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from srnet.errors import OptionError
+from srnet.image import SUFFIXES, format_for
+from srnet.naming import Job, find, plan, refuse_clashes, residual_name
+from srnet.upscaler import Options, Upscaler
+
+STREAM = "-"
+
+
+def arrange(
+    inputs: Sequence[str],
+    output: str | None,
+    upscaler: Upscaler,
+    options: Options,
+    pattern: str | None,
+    model: str,
+    residuals: Path | None,
+) -> tuple[list[Job], int]:
+    """The jobs, and how many files in the folders are no pictures.
+
+    Raises:
+        OptionError: inputs are missing, or inputs and output do not go together.
+    """
+    if STREAM in inputs or output == STREAM or (output is not None and _names_file(output)):
+        if pattern is not None:
+            raise OptionError("--name is for output folders: here -o says the name")
+        return [_single(inputs, output, options, residuals)], 0
+    if output is None:
+        raise OptionError("give -o: a file, a folder, or - for standard output")
+    folder = Path(output)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OptionError(f"{output} is a file, and not called like a picture: choose another -o")
+    found, ignored = find(
+        [Path(name) for name in inputs], [folder] if residuals is None else [folder, residuals]
+    )
+    fields = _fields(upscaler, options, model)
+    jobs = plan(
+        found,
+        folder,
+        options,
+        pattern=pattern or "{stem}{suffix}",
+        fields=fields,
+        residuals=residuals,
+    )
+    return jobs, ignored
+
+
+def _names_file(output: str) -> bool:
+    """Whether ``output`` is called like a picture, and not a folder."""
+    path = Path(output)
+    separated = output.endswith(("/", os.sep))
+    return path.suffix.lower() in SUFFIXES and not separated and not path.is_dir()
+
+
+def _single(
+    inputs: Sequence[str], output: str | None, options: Options, residuals: Path | None
+) -> Job:
+    """One picture, from or to a stream or to a file with a name."""
+    if len(inputs) != 1 or (inputs[0] != STREAM and Path(inputs[0]).is_dir()):
+        raise OptionError(f"{output or STREAM} can take one picture only: give a folder to -o")
+    source = None if inputs[0] == STREAM else Path(inputs[0])
+    if source is not None:
+        find([source])  # it must be there
+    if output in (None, STREAM):
+        if sys.stdout.isatty():
+            raise OptionError("standard output is a terminal: give -o FILE, or redirect it")
+        stem = "standard-input" if source is None else source.name
+        return Job(source, None, options.format, residuals and residuals / residual_name(stem))
+    if not _names_file(output):
+        raise OptionError(f"{output} must be the name of a picture, such as {output}/name.png")
+    target = Path(output)
+    kind = format_for(target)
+    if options.format not in (None, kind):
+        raise OptionError(f"{output} is the name of a {kind} file, but --format {options.format}")
+    job = Job(source, target, kind, residuals and residuals / residual_name(target.name))
+    refuse_clashes([job])
+    return job
+
+
+def _fields(upscaler: Upscaler, options: Options, model: str) -> dict[str, str]:
+    """What {scale} and {model} stand for; the scale is not known with a target size."""
+    fields = {"model": Path(model).name.removesuffix(".safetensors")}
+    if options.scale is not None:
+        fields["scale"] = f"{options.scale:g}"
+    elif (options.width, options.height, options.fit) == (None, None, None):
+        fields["scale"] = str(min(upscaler.engines))
+    return fields

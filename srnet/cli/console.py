@@ -1,0 +1,158 @@
+"""What the commands print: names of files made safe, progress as a bar or as lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from srnet.batch import Listener
+    from srnet.report import Report, Row
+
+FAILED, USAGE, NOTHING_DONE, INTERRUPTED = 1, 2, 3, 130  # exit codes
+
+
+def shown(text: str) -> str:
+    """``text`` on one line, and what a terminal cannot show escaped: names may hold anything."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    typer.echo(shown(text), err=True)
+
+
+def summary(row: Row) -> str:
+    """A row of the report as a line."""
+    if row.status == "failed":
+        return f"{row.input}: failed"
+    text = f"{row.input} -> {row.output}"
+    if row.input_size and row.output_size:
+        sizes = ("x".join(map(str, size)) for size in (row.input_size, row.output_size))
+        text += "  " + " -> ".join(sizes)
+    if row.status != "done":
+        return f"{text}  {row.status}"
+    seconds = sum(row.seconds.values())
+    consistency = "" if row.consistency_db is None else f"  consistency {row.consistency_db:.1f} dB"
+    return f"{text}  {seconds:.2f} s{consistency}"
+
+
+def failure(row: Row) -> str:
+    """What failed, and why, named once."""
+    reason = row.error or "no reason given"
+    return reason if row.input in reason else f"{row.input}: {reason}"
+
+
+def conclude(report: Report, *, overwrite: bool, quiet: bool, plan: bool) -> int:
+    """Print how it ended, and return the exit code; ``plan`` prints what would be done."""
+    if not report.rows:
+        say(f"srnet: error: no pictures there ({report.ignored} other files)")
+        return NOTHING_DONE
+    if plan:
+        for row in report.rows:
+            typer.echo(shown(summary(row)))
+    failed = [row for row in report.rows if row.status == "failed"]
+    if failed:
+        say(f"srnet: {len(failed)} of {len(report.rows)} pictures failed:")
+    for row in failed:
+        say(f"  {failure(row)}")
+    if report.interrupted:
+        cure = "start it again" if overwrite else "the same command with --skip-existing goes on"
+        say(f"srnet: interrupted after {report.count('done')} of {len(report.rows)}: {cure}")
+        return INTERRUPTED
+    if not quiet and report.seconds:
+        say(_totals(report))
+    return FAILED if failed else 0
+
+
+def _totals(report: Report) -> str:
+    counts = [
+        f"{n} {status}" for status in ("done", "skipped", "failed") if (n := report.count(status))
+    ]
+    if report.ignored:
+        counts.append(f"{report.ignored} other files ignored")
+    rate = report.megapixels / max(report.seconds, 1e-6)
+    return (
+        f"{', '.join(counts)}: {report.megapixels:.1f} megapixels in {report.seconds:.1f} s "
+        f"({rate:.2f} MP/s, network busy {report.network_busy:.0%})"
+    )
+
+
+class Lines:
+    """A line on standard error for each picture; see :class:`srnet.batch.Listener`."""
+
+    def __init__(self) -> None:
+        self._count = self._done = 0
+
+    def started(self, count: int) -> None:
+        """Remember how many there are."""
+        self._count = count
+
+    def advanced(self, part: float, megapixels: float) -> None:
+        """Nothing: lines are for whole pictures."""
+
+    def finished(self, row: Row) -> None:
+        """Print the line."""
+        self._done += 1
+        say(f"[{self._done}/{self._count}] {summary(row)}")
+
+
+class Bar:
+    """A live bar on standard error; see :class:`srnet.batch.Listener`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._files, self._count = 0, 0
+        self._megapixels, self._start = 0.0, time.monotonic()
+        self._task = progress.add_task("", total=None, files="", rate="")
+
+    def started(self, count: int) -> None:
+        """Set the length of the bar."""
+        self._count, self._start = count, time.monotonic()
+        self._progress.update(self._task, total=count)
+        self._update(0)
+
+    def advanced(self, part: float, megapixels: float) -> None:
+        """Move."""
+        self._megapixels += megapixels
+        self._update(part)
+
+    def finished(self, row: Row) -> None:
+        """Count; a failure is printed above the bar."""
+        self._files += 1
+        self._update(0)
+        if row.status == "failed":
+            self._progress.console.out(shown(summary(row)), highlight=False)
+
+    def _update(self, part: float) -> None:
+        rate = self._megapixels / max(time.monotonic() - self._start, 1e-3)
+        self._progress.update(
+            self._task,
+            advance=part,
+            files=f"{self._files}/{self._count} files",
+            rate=f"{rate:.1f} MP/s",
+        )
+
+
+@contextmanager
+def watch(quiet: bool) -> Iterator[Listener | None]:
+    """Show a run: as a bar on a terminal, as lines elsewhere, not at all when ``quiet``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None if quiet else Lines()
+        return
+    files, rate = TextColumn("{task.fields[files]}"), TextColumn("{task.fields[rate]}")
+    columns = (BarColumn(), files, rate, TimeRemainingColumn(), TextColumn("left"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield Bar(progress)

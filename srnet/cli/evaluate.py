@@ -1,0 +1,126 @@
+"""``srnet eval``: PSNR and SSIM of models on a folder of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srnet.errors import OptionError
+
+if TYPE_CHECKING:
+    from srnet.evaluate import Degrade, Row
+
+
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of high-resolution pictures.")],
+    model: Annotated[
+        list[str],
+        typer.Option("-m", "--model", help="Model with its scale (photo-x2) or weights file."),
+    ],
+    jpeg: Annotated[
+        int | None, typer.Option(help="Compress the small pictures with this JPEG quality first.")
+    ] = None,
+    photo: Annotated[
+        bool, typer.Option(help="Degrade as for photo weights: blur, noise, JPEG (seed 0).")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(help="First pictures only.")] = None,
+    strength: Annotated[float, typer.Option(min=0, max=1, help="0 is bicubic.")] = 1.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    each: Annotated[bool, typer.Option(help="A row for each picture too.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Rows as JSON on standard output.")
+    ] = False,
+    record: Annotated[
+        bool, typer.Option(help="Write the means into the card of the weights file.")
+    ] = False,
+) -> None:
+    """PSNR (dB) and SSIM on Y without a border of SCALE pixels, beside plain bicubic.
+
+    A folder with HR/ and LRbicx2/ (x3, x4) inside is read as a benchmark; in any other, the
+    small pictures are made by antialiased bicubic, as those of the benchmarks were.
+    """
+    rows = []
+    for name in model:
+        for folder in folders:
+            found = _score(name, folder, jpeg, photo, limit, strength, device, precision)
+            label = _label(folder, jpeg, photo)
+            if record:
+                _record(name, label, found[-1], limit is None and strength == 1)
+            rows += [_fields(name, label, row) for row in (found if each else found[-1:])]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        _print(rows)
+
+
+def _score(
+    name: str,
+    folder: Path,
+    jpeg: int | None,
+    photo: bool,
+    limit: int | None,
+    strength: float,
+    device: str,
+    precision: str,
+) -> list[Row]:
+    from srnet.evaluate import mean, pairs, scores
+    from srnet.product import load
+
+    upscaler = load(name, device=device, precision=precision, strength=strength)
+    if len(upscaler.engines) != 1:
+        raise OptionError(f"{name} comes in several scales: name one of them, such as {name}-x2")
+    scale = next(iter(upscaler.engines))
+    rows = list(scores(upscaler, pairs(folder, scale, _degradation(jpeg, photo), limit), scale))
+    return [*rows, mean(rows)]
+
+
+def _degradation(jpeg: int | None, photo: bool) -> Degrade:
+    from srnet import degrade
+    from srnet.evaluate import jpeg_degradation, photo_degradation
+
+    if jpeg is not None and photo:
+        raise OptionError("give --jpeg or --photo, not both")
+    if jpeg is not None:
+        return jpeg_degradation(jpeg)
+    return photo_degradation(0) if photo else degrade.clean
+
+
+def _label(folder: Path, jpeg: int | None, photo: bool) -> str:
+    name = folder.resolve().name
+    return f"{name} jpeg {jpeg}" if jpeg is not None else f"{name} photo" if photo else name
+
+
+def _record(name: str, label: str, row: Row, whole: bool) -> None:
+    from srnet.weights import find, record
+
+    if not whole:
+        raise OptionError("--record needs the whole folder at strength 1")
+    record(
+        find(name)[0], {f"{label} psnr": round(row.psnr, 3), f"{label} ssim": round(row.ssim, 4)}
+    )
+
+
+def _fields(model: str, folder: str, row: Row) -> dict[str, Any]:
+    return {
+        "model": model,
+        "folder": folder,
+        "picture": row.name,
+        "psnr": round(row.psnr, 3),
+        "ssim": round(row.ssim, 4),
+        "bicubic_psnr": round(row.bicubic_psnr, 3),
+        "bicubic_ssim": round(row.bicubic_ssim, 4),
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "folder", "picture", "PSNR", "SSIM", "bicubic PSNR", "bicubic SSIM")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)

@@ -1,0 +1,108 @@
+"""``srnet info``: models, devices, versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srnet.cli.console import shown
+
+if TYPE_CHECKING:
+    from srnet.card import Card
+
+
+def info(
+    model: Annotated[
+        str | None, typer.Argument(help="A family, a name or a weights file; default all.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything as JSON, cards in full.")
+    ] = False,
+) -> None:
+    """The models with their cards, the devices here, and versions."""
+    from srnet.report import versions
+    from srnet.weights import find, read_card, shipped
+
+    files = list(shipped().values()) if model is None else find(model)
+    cards = {path: read_card(path) for path in files}
+    if as_json:
+        models = [
+            {**asdict(card), "file": str(path), "parameters": _parameters(card)}
+            for path, card in cards.items()
+        ]
+        found = {"models": models, "devices": _devices(), "versions": versions()}
+        typer.echo(json.dumps(found, indent=1))
+        return
+    _print_models(cards)
+    for device in _devices():
+        automatic = ", taken by --device auto" if device["auto"] else ""
+        typer.echo(
+            f"{device['name']}: {device['hardware']}; --precision auto is "
+            f"{device['precision']}{automatic}"
+        )
+    typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
+
+
+def _print_models(cards: dict[Path, Card]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not cards:
+        typer.echo("no models came with this copy of srnet: give weights files to --model")
+        return
+    columns = ("model", "scale", "parameters", "version", "made for", "licence", "trained", "halo")
+    table = Table(*columns, "metrics")
+    for card in cards.values():
+        row = (
+            card.name,
+            f"x{card.scale}",
+            f"{_parameters(card):,}",
+            str(card.version),
+            card.degradation,
+            card.licence,
+            f"{card.training.hours:.1f} h",
+            f"{card.halo} px",
+            "\n".join(f"{name} {value:g}" for name, value in card.metrics.items()) or "none",
+        )
+        table.add_row(*(Text(shown(cell) if "\n" not in cell else cell) for cell in row))
+    Console().print(table)
+
+
+def _parameters(card: Card) -> int:
+    """How many numbers the network learned."""
+    import torch
+
+    from srnet.model import SRNet, parameter_count
+
+    with torch.device("meta"):
+        return parameter_count(SRNet(card.net))
+
+
+def _devices() -> list[dict[str, Any]]:
+    """Each device with its hardware and the precision that ``auto`` takes on it."""
+    import torch
+
+    from srnet.engine import best_device, best_dtype
+
+    found = {"cpu": f"{platform.machine()}, {os.cpu_count()} processors"}
+    for index in range(torch.cuda.device_count()):
+        found[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    best = best_device().type
+    return [
+        {
+            "name": name,
+            "hardware": hardware,
+            "precision": str(best_dtype(torch.device(name))).removeprefix("torch."),
+            "auto": name in (best, f"{best}:0"),
+        }
+        for name, hardware in found.items()
+    ]

@@ -1,0 +1,158 @@
+"""``srnet train``: photographs in, weights file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srnet.errors import OptionError
+
+if TYPE_CHECKING:
+    from srnet.train import TrainConfig, Validate
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Weights file to write, NAME-xS.safetensors.")
+    ],
+    size: Annotated[str, typer.Option(help="Size of the network: fast, base or large.")] = "base",
+    features: Annotated[
+        int | None, typer.Option(help="Channels, instead of those of the size.")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="Residual blocks, instead of those of the size.")
+    ] = None,
+    degradation: Annotated[
+        str, typer.Option(help="clean (bicubic) or photo (blur, noise, JPEG).")
+    ] = "clean",
+    start: Annotated[
+        Path | None, typer.Option(help="Weights file to start from; another scale is fine.")
+    ] = None,
+    iterations: Annotated[int, typer.Option(help="Optimiser steps.")] = 20_000,
+    batch: Annotated[int, typer.Option(help="Patches a step, on each process.")] = 16,
+    patch: Annotated[int, typer.Option(help="Low-resolution pixels of a patch, each way.")] = 48,
+    optimizer: Annotated[str, typer.Option(help="muon or adam.")] = "muon",
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    seed: Annotated[int, typer.Option(help="Seed of weights and patches.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the network first.")] = False,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
+    validate: Annotated[Path | None, typer.Option(help="Folder of held-out photographs.")] = None,
+    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2_000,
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV with the licence of each picture.")
+    ] = None,
+    logs: Annotated[Path | None, typer.Option(help="Folder for the log and TensorBoard.")] = None,
+) -> None:
+    """Train a network; a run that was cut off goes on when the same command is given again.
+
+    Several GPUs: torchrun --nproc-per-node N -m srnet train ...
+    """
+    from dataclasses import replace
+
+    from srnet.model import SIZES
+    from srnet.model import size as sized
+    from srnet.train import TrainConfig
+
+    scale = _scale_of(output)
+    if size not in SIZES:
+        raise OptionError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
+    net = sized(size, scale)
+    net = replace(net, features=features or net.features, blocks=blocks or net.blocks)
+    _one_of("degradation", degradation, ("clean", "photo"))
+    _one_of("optimizer", optimizer, ("muon", "adam"))
+    config = TrainConfig(
+        name=output.stem,
+        net=net,
+        degradation=degradation,  # type: ignore[arg-type]
+        iterations=iterations,
+        batch=batch,
+        patch=patch,
+        optimizer=optimizer,  # type: ignore[arg-type]
+        lr=lr,
+        seed=seed,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        compile=compile_,
+        save_every=save_every,
+        validate_every=validate_every,
+    )
+    _run(config, folder, output, start, validate, manifest, logs or output.with_suffix(".logs"))
+
+
+def _run(
+    config: TrainConfig,
+    folder: Path,
+    output: Path,
+    start: Path | None,
+    validate: Path | None,
+    manifest: Path | None,
+    logs: Path,
+) -> None:
+    from srnet.data import Patches, describe, load_folder
+    from srnet.logs import TrainLog
+    from srnet.train import Run, distributed, provenance, train
+
+    with distributed(config.device):
+        run = Run(config, start)
+        if output.with_suffix(".ckpt").exists():
+            run.restore(output.with_suffix(".ckpt"))
+        elif output.exists():
+            raise OptionError(f"{output} exists and has no checkpoint: choose another --output")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        pictures = load_folder(folder)
+        data = describe(folder, pictures, manifest)
+        patches = Patches(
+            pictures, config.net.scale, config.patch, config.batch, config.degradation, config.seed
+        )
+        commit, hardware = provenance(run.device)
+        with TrainLog(logs, config.iterations, quiet=run.rank != 0) as log:
+            train(
+                run,
+                patches,
+                output,
+                data=data,
+                commit=commit,
+                hardware=hardware,
+                validate=_validation(validate, config),
+                report=log.write,
+            )
+
+
+def _validation(folder: Path | None, config: TrainConfig) -> Validate | None:
+    if folder is None:
+        return None
+    from srnet.degrade import clean
+    from srnet.evaluate import mean, pairs, photo_degradation, scores
+    from srnet.product import load
+
+    scale = config.net.scale
+
+    def validate(weights: Path) -> dict[str, float]:
+        upscaler = load(str(weights), device=config.device, precision="float32")
+        degradation = clean if config.degradation == "clean" else photo_degradation(0)
+        row = mean(list(scores(upscaler, pairs(folder, scale, degradation), scale)))
+        return {
+            "validation psnr": round(row.psnr, 3),
+            "validation bicubic psnr": round(row.bicubic_psnr, 3),
+        }
+
+    return validate
+
+
+def _scale_of(output: Path) -> int:
+    stem, _, scale = output.stem.rpartition("-x")
+    if output.suffix != ".safetensors" or not stem or scale not in ("2", "3", "4"):
+        raise OptionError(
+            f"--output must be called <family>-x<2, 3 or 4>.safetensors, not {output.name}"
+        )
+    return int(scale)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise OptionError(f"unknown {name} {value!r}: choose one of {', '.join(allowed)}")

@@ -1,0 +1,225 @@
+"""``srnet upscale``: files, folders and standard input, enlarged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from srnet.cli.console import conclude, watch
+from srnet.errors import OptionError, OutputError
+from srnet.weights import DEFAULT_FAMILY
+
+if TYPE_CHECKING:
+    from srnet.upscaler import Options, Upscaler
+    from srnet.work import Existing
+
+_SIZE, _NAMES, _FILE, _RUN = "Size", "Names", "Output file", "Run"
+
+
+def upscale(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, folders, or - for standard input.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", help="File, folder, or - for standard output."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="photo, clean, fast; a name; or a weights file.")
+    ] = DEFAULT_FAMILY,
+    strength: Annotated[
+        float, typer.Option(help="Of what the network adds: 0 is bicubic, 1 is all.")
+    ] = 1.0,
+    scale: Annotated[
+        float | None,
+        typer.Option("-s", "--scale", help="Factor from 1 to 16.", rich_help_panel=_SIZE),
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels.", rich_help_panel=_SIZE)] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels.", rich_help_panel=_SIZE)] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help="Box that the result fills.", metavar="WxH", rich_help_panel=_SIZE),
+    ] = None,
+    max_megapixels: Annotated[
+        float, typer.Option(help="Refuse larger results.", rich_help_panel=_SIZE)
+    ] = 500.0,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "-f",
+            "--format",
+            help="png, jpeg, webp, tiff or avif; default that of the input.",
+            rich_help_panel=_FILE,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option("-q", "--quality", help="1 to 100, where lossy.", rich_help_panel=_FILE),
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Lossless WebP.", rich_help_panel=_FILE)
+    ] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="Under transparent pixels where the format has none.",
+            metavar="#RRGGBB",
+            rich_help_panel=_FILE,
+        ),
+    ] = None,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata", help="Drop the colour profile and EXIF.", rich_help_panel=_FILE
+        ),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of results: {stem} {ext} {scale} {model}, then {suffix}.",
+            metavar="PATTERN",
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results.", rich_help_panel=_NAMES)
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing", help="Go on with a run that was cut off.", rich_help_panel=_NAMES
+        ),
+    ] = False,
+    residual: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures of what the network added.",
+            metavar="FOLDER",
+            rich_help_panel=_NAMES,
+        ),
+    ] = None,
+    tile: Annotated[
+        int, typer.Option(help="Input pixels of a tile, each way.", rich_help_panel=_RUN)
+    ] = 512,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_RUN)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16.", rich_help_panel=_RUN)
+    ] = "auto",
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Threads that decode, and that encode.", rich_help_panel=_RUN),
+    ] = 2,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan only.", rich_help_panel=_RUN)
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="JSON file for a report.", metavar="FILE", rich_help_panel=_RUN),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="The report on standard output.", rich_help_panel=_RUN),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=_RUN)
+    ] = False,
+) -> None:
+    """Enlarge pictures: srnet upscale photo.jpg holiday/ -o larger/ -s 4
+
+    Reads PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000; writes the first five.
+    Folders keep their tree. A picture that fails does not stop the others.
+    Exit codes: 0 all is well, 1 a picture failed, 2 wrong usage, 3 there were no
+    pictures, 130 interrupted.
+    """
+    from srnet.batch import preview, run
+    from srnet.cli.arrange import arrange
+    from srnet.image import write_atomic
+    from srnet.product import load
+    from srnet.upscaler import Options
+
+    options = Options(
+        scale=scale,
+        width=width,
+        height=height,
+        fit=None if fit is None else _box(fit),
+        strength=strength,
+        format=None if format_ is None else _format(format_),
+        quality=quality,
+        lossless=lossless,
+        keep_metadata=not strip_metadata,
+        background=None if background is None else _colour(background),
+        tile=tile,
+        max_pixels=int(max_megapixels * 1e6),
+    )
+    if overwrite and skip_existing:
+        raise OptionError("give --overwrite or --skip-existing, not both")
+    if dry_run and report is not None:
+        raise OptionError("--dry-run writes nothing: take --json instead of --report")
+    if report is not None and not report.parent.is_dir():
+        raise OptionError(f"--report: there is no folder {report.parent}")
+    existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    upscaler = load(model, device=device, precision=precision)
+    _check(upscaler, options)
+    work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
+    if as_json and any(job.target is None for job in work):
+        raise OptionError("--json and the picture cannot both go to standard output")
+    if dry_run:
+        result = preview(work, upscaler, options, existing=existing)
+    else:
+        with watch(quiet) as listener:
+            result = run(
+                work, upscaler, options, existing=existing, threads=jobs, listener=listener
+            )
+    settings = {"model": model, "device": device, "precision": precision, "jobs": jobs}
+    settings |= {"existing": existing, **asdict(options)}
+    result = replace(result, ignored=ignored, settings=settings)
+    if report is not None:
+        write_atomic(report, result.to_json().encode("ascii"))
+    if as_json:
+        typer.echo(result.to_json())
+    show = dry_run and not (as_json or quiet)
+    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, plan=show))
+
+
+def _check(upscaler: Upscaler, options: Options) -> None:
+    """Refuse, before any work, options that could work for no picture."""
+    import numpy as np
+
+    from srnet.image import Image
+    from srnet.upscaler import write
+
+    side = 1_000_000  # so large that every target size is within reach
+    upscaler.size(side, side, options)
+    try:
+        write([Image(np.zeros((1, 1, 3), np.uint8))], options)
+    except OutputError as error:
+        raise OptionError(str(error)) from error
+
+
+def _format(name: str) -> str:
+    from srnet.image import FORMATS, format_for
+
+    try:
+        return format_for(Path(f"picture.{name}"))
+    except OptionError as error:
+        raise OptionError(f"--format: choose one of {', '.join(FORMATS)}, not {name}") from error
+
+
+def _box(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise OptionError(f"--fit is WIDTHxHEIGHT in pixels, such as 1920x1080, not {text}")
+    return int(match[1]), int(match[2])
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    match = re.fullmatch(r"#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", text, re.IGNORECASE)
+    if match is None:
+        raise OptionError(f"--background is a colour such as #ffffff, not {text}")
+    return int(match[1], 16), int(match[2], 16), int(match[3], 16)

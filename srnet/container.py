@@ -1,0 +1,269 @@
+"""What a picture file says of itself before it is decoded: format, size, frames, EXIF.
+
+Pillow opens it; what Pillow reads too late, too slowly or not at all is read here. A
+private part of ``srnet/image.py``: nothing here turns errors into ours.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+from PIL import ImageCms
+
+# What Pillow and OpenCV are known to raise on damaged files.
+FOREIGN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    SystemError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    ImageCms.PyCMSError,
+)
+
+_MAX_JPEG_SCANS = 100  # real progressive files have about ten; each one costs a whole pass
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+_ORIENTATION, _MAKER_NOTE, _INTEROP = 0x0112, 0x927C, 0xA005
+# Tags of a TIFF's first directory that describe the picture rather than its layout.
+DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+}
+# How files that are taken for pictures are called, when a folder is searched.
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "dib"),
+        *("gif", "avif", "jp2", "j2k", "jpx"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a file says; ``width`` and ``height`` are after orientation."""
+
+    format: str
+    width: int
+    height: int
+    frames: int = 1
+    depth: int = 8  # bits per sample that decoding will keep, 8 or 16
+    grey: bool = False
+    alpha: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file: Pillow's view of it, and what we found in its header ourselves."""
+
+    pil: Any  # PIL.ImageFile.ImageFile; its attributes vary with the format
+    header: Header
+    exif: bytes | None = None
+    orientation: int = 1  # still to be applied
+
+
+def format_of(data: bytes) -> str | None:
+    """Pillow's name of the format whose signature ``data`` begins with."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
+        return "AVIF"
+    return next((kind for magic, kind in _SIGNATURES.items() if data.startswith(magic)), None)
+
+
+def open_picture(data: bytes) -> Source:
+    """Open with Pillow, which reads the header only, as the format that the signature says.
+
+    Raises any of ``FOREIGN``.
+    """
+    kind = format_of(data)
+    if kind is None:
+        raise ValueError("unknown signature" if data else "the file is empty")
+    quiet_pillow()
+    if kind == "GIF":
+        width, height, frames = _gif_extent(data)
+    pil: Any = PIL.Image.open(_BoundedReader(data), formats=[kind])
+    if kind != "GIF":
+        (width, height), frames = pil.size, 1
+    if kind in ("PNG", "WEBP", "AVIF"):
+        frames = pil.n_frames - bool(pil.info.get("default_image"))
+    if kind == "PNG" and data[24] in (2, 4) and pil.mode == "L" and "transparency" in pil.info:
+        pil.info["transparency"] *= 255 // (2 ** data[24] - 1)  # Pillow scales only the pixels
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
+        raise ValueError("absurdly many scans")
+    exif, orientation = upright(_png_exif(data) if kind == "PNG" else raw_exif(pil))
+    if orientation >= 5:
+        width, height = height, width
+    header = Header(
+        kind,
+        width,
+        height,
+        frames,
+        depth=16 if pil.mode.startswith("I;16") or (_deep(pil, data) and frames == 1) else 8,
+        grey=pil.mode in ("1", "L", "LA", "La") or pil.mode.startswith("I;16"),
+        alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
+    )
+    return Source(pil, header, exif, orientation)
+
+
+def _deep(pil: Any, data: bytes) -> bool:
+    """Whether the file has 16-bit colour, which Pillow would cut to 8 bits."""
+    if pil.format == "PNG":
+        return data[24] == 16
+    bits = pil.tag_v2.get(258, (8,)) if pil.format == "TIFF" else (8,)
+    return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
+
+
+class _BoundedReader(io.BytesIO):
+    """Bytes that may be read only so often: ends Pillow's slow walks over endless junk."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads_left = 100_000 + len(data) // 64
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As in the base class; ``ValueError`` when it was called too often."""
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise ValueError("made of absurdly many parts")
+        return super().read(size)
+
+
+def quiet_pillow() -> None:
+    """Do not let Pillow warn of damaged metadata, which is dropped or refused anyway.
+
+    ``warnings.catch_warnings`` is not safe between threads; adding a filter twice is.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def raw_exif(pil: Any) -> bytes | None:
+    """The EXIF block as the file has it; for a TIFF, one built from its descriptive tags."""
+    if pil.info.get("exif"):
+        return bytes(pil.info["exif"])
+    if getattr(pil, "tag_v2", None) is None:
+        return None
+    try:
+        found, kept = pil.getexif(), PIL.Image.Exif()
+        kept.update({tag: found[tag] for tag in DESCRIPTIVE if tag in found})
+        for group in (EXIF_IFD, GPS_IFD):
+            kept.get_ifd(group).update(described(found, group))
+        return kept.tobytes() if len(kept) else None
+    except FOREIGN:
+        return None  # damaged metadata is no reason to refuse the picture
+
+
+def described(exif: PIL.Image.Exif, group: int) -> dict[int, Any]:
+    """The tags of the EXIF or GPS directory that still mean something in another file."""
+    # Offsets into the old file would be rubbish in a new one: maker notes are full of them.
+    return {k: v for k, v in exif.get_ifd(group).items() if k not in (_MAKER_NOTE, _INTEROP)}
+
+
+def bare_png(data: bytes) -> bytes:
+    """The same PNG with nothing but its pixels, for a decoder that trusts what it is given.
+
+    OpenCV takes seconds to allocate what a chunk's length promises, prints what it dislikes,
+    and would read all that follows. ``ValueError`` when a chunk is damaged.
+    """
+    kept = []
+    for kind, start, end in _png_chunks(data):
+        if kind in (b"IHDR", b"tRNS", b"IDAT", b"IEND"):
+            (crc,) = struct.unpack_from(">I", data, end - 4)
+            if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != crc:
+                raise ValueError(f"its {kind.decode()} chunk is damaged")
+            kept.append(memoryview(data)[start:end])
+        if kind == b"IEND":
+            return data[:8] + b"".join(kept)
+    raise ValueError("it ends too early")
+
+
+def _png_exif(data: bytes) -> bytes | None:
+    """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
+    found = (data[start + 8 : end - 4] for k, start, end in _png_chunks(data) if k == b"eXIf")
+    return next(found, None)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of every chunk that is there in full."""
+    start = 8
+    while start + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 12 + length
+        if end > len(data):
+            return
+        yield kind, start, end
+        start = end
+
+
+def _gif_extent(data: bytes) -> tuple[int, int, int]:
+    """Width, height and number of frames, found by walking the blocks.
+
+    Pillow would learn them by decoding, and lets a frame enlarge the picture as it goes.
+    """
+
+    def table(flags: int) -> int:
+        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at, frames = 13 + table(flags), 0
+    while at + 10 < len(data) and data[at] in (0x21, 0x2C):
+        if data[at] == 0x2C:
+            left, top, w, h, flags = struct.unpack_from("<HHHHB", data, at + 1)
+            width, height, frames = max(width, left + w), max(height, top + h), frames + 1
+            at += 11 + table(flags)
+        else:
+            at += 2
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+    if at > len(data):
+        raise ValueError("it ends too early")
+    return width, height, frames
+
+
+def upright(exif: bytes | None) -> tuple[bytes | None, int]:
+    """Reset the orientation tag: the changed block without prefix, and what the tag said.
+
+    All else stays byte for byte. A block that cannot be walked is dropped.
+    """
+    if exif is None:
+        return None, 1
+    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    try:
+        order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
+        (first,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, first)
+        for entry in range(first + 2, first + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
+            if tag == _ORIENTATION and kind == 3:
+                struct.pack_into(order + "H", block, entry + 8, 1)
+                return bytes(block), value if 1 <= value <= 8 else 1
+    except (KeyError, struct.error):
+        return None, 1
+    return bytes(block), 1

@@ -1,0 +1,246 @@
+"""Pictures out: arrays to files of five formats, and files to disk.
+
+PNG and TIFF stills are written here, strip by strip: that keeps 16 bits, the ICC profile and
+EXIF, which neither Pillow nor OpenCV does, and needs no copy of the pixels. The rest is
+Pillow's. What a format cannot hold is refused with the cure, except that 16 bits are rounded
+to 8 for JPEG, WebP and AVIF, and for animations. WebP and AVIF have no grey of their own.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from srnet.container import FOREIGN, quiet_pillow, upright
+from srnet.errors import OptionError, OutputError
+from srnet.pixels import Image, strips
+from srnet.stills import write_png, write_tiff
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format we write: how its files are named, and what they can hold."""
+
+    suffixes: tuple[str, ...]  # the usual one first
+    media_type: str
+    max_side: int  # pixels
+    alpha: bool = True
+    sixteen_bit: bool = False
+    animation: bool = False
+    quality: int | None = None  # the default, for formats that lose something
+
+    @property
+    def suffix(self) -> str:
+        """The usual file name suffix, with its dot."""
+        return self.suffixes[0]
+
+
+FORMATS: Mapping[str, Format] = {
+    "png": Format((".png", ".apng"), "image/png", 2**31 - 1, sixteen_bit=True, animation=True),
+    "jpeg": Format((".jpg", ".jpeg", ".jpe"), "image/jpeg", 65500, alpha=False, quality=95),
+    "webp": Format((".webp",), "image/webp", 16383, animation=True, quality=90),
+    "tiff": Format((".tif", ".tiff"), "image/tiff", 2**31 - 1, sixteen_bit=True),
+    "avif": Format((".avif",), "image/avif", 32768, animation=True, quality=85),
+}
+_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+_PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
+
+
+def encode(
+    frames: Sequence[Image],
+    format: str,  # noqa: A002 - the word that users know
+    *,
+    quality: int | None = None,
+    lossless: bool = False,
+    subsampling: str = "4:4:4",
+    keep_metadata: bool = True,
+    background: tuple[int, int, int] | None = None,
+    png_level: int | None = None,
+) -> bytes:
+    """Encode a still (one frame) or an animation as one of ``FORMATS``.
+
+    ``quality`` is 1-100, for JPEG, WebP and AVIF; others ignore it, as they do
+    ``subsampling`` ("4:4:4", "4:2:2", "4:2:0"; WebP that loses is always 4:2:0).
+    ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
+    ``keep_metadata`` writes the ICC profile and EXIF of the first frame.
+    ``background`` (0-255 each) is what transparent pixels are flattened on where the format
+    has no alpha. ``png_level`` is zlib's 0-9.
+
+    Raises ``OptionError`` for options out of range, ``OutputError`` when the format cannot
+    hold the picture.
+    """
+    target = FORMATS.get(format)
+    if target is None:
+        raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
+    _check_options(quality, subsampling, background, png_level)
+    _check_fit(frames, format, target, lossless=lossless, flat=background is not None)
+    if not target.alpha and background is not None:
+        frames = [_flattened(frame, background) for frame in frames]
+    every: dict[str, dict[str, Any]] = {
+        "png": {"compress_level": _PNG_LEVEL if png_level is None else png_level},
+        "jpeg": {"subsampling": subsampling},
+        "webp": {"lossless": lossless, "exact": lossless},
+        "avif": {"subsampling": subsampling},
+    }
+    options = every.get(format, {})
+    if target.quality is not None:
+        options["quality"] = quality or target.quality
+    if not keep_metadata:
+        frames = [replace(frame, icc=None, exif=None) for frame in frames]
+    try:
+        return _written(frames, format, options)
+    except (MemoryError, *FOREIGN) as error:
+        raise OutputError(
+            f"cannot write {frames[0].width} x {frames[0].height} pixels as {format} ({error}): "
+            "choose another format, or leave the metadata out"
+        ) from error
+
+
+def format_for(path: Path) -> str:
+    """The key of ``FORMATS`` that the suffix of ``path`` stands for; else ``OptionError``."""
+    for name, known in FORMATS.items():
+        if path.suffix.lower() in known.suffixes:
+            return name
+    every = ", ".join(suffix for known in FORMATS.values() for suffix in known.suffixes)
+    raise OptionError(
+        f"{path.name}: cannot write {path.suffix or 'a file without suffix'}; use one of {every}"
+    )
+
+
+def to_pil(image: Image) -> PIL.Image.Image:
+    """Convert to a Pillow image, metadata in ``info``.
+
+    16-bit grey without alpha stays 16 bit; Pillow has no 16-bit colour, so the rest is
+    rounded to 8 bits.
+    """
+    if image.rgb.dtype != np.uint16 or image.rgb.shape[2] == 3 or image.alpha is not None:
+        image = _eight_bit(image)
+    grey = image.rgb.shape[2] == 1
+    pil = PIL.Image.fromarray(image.rgb[..., 0] if grey else image.rgb)
+    if image.alpha is not None:
+        pil.putalpha(PIL.Image.fromarray(image.alpha))
+    found = {"icc_profile": image.icc, "exif": image.exif}
+    pil.info.update({key: value for key, value in found.items() if value})
+    return pil
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file that is there in full or not at all; an older one is replaced.
+
+    Raises ``OutputError`` with the reason; nothing is left behind then.
+    """
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path} ({error.strerror or error}): check the folder, its "
+            "permissions and the free space"
+        ) from error
+
+
+def _check_options(
+    quality: int | None,
+    subsampling: str,
+    background: tuple[int, int, int] | None,
+    png_level: int | None,
+) -> None:
+    if quality is not None and not 1 <= quality <= 100:
+        raise OptionError(f"quality is 1 to 100, not {quality}")
+    if subsampling not in _SUBSAMPLINGS:
+        raise OptionError(f"subsampling is one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}")
+    if background is not None and not (
+        len(background) == 3 and all(0 <= part <= 255 for part in background)
+    ):
+        raise OptionError(f"background is three numbers from 0 to 255, not {background}")
+    if png_level is not None and not 0 <= png_level <= 9:
+        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
+
+
+def _check_fit(
+    frames: Sequence[Image], name: str, target: Format, *, lossless: bool, flat: bool
+) -> None:
+    """Refuse what the format cannot hold."""
+    if not frames:
+        raise OptionError("there is no frame to encode: give at least one")
+    if len({(*frame.rgb.shape, frame.alpha is None) for frame in frames}) > 1:
+        raise OptionError("the frames of an animation must be alike in size and channels")
+    if len(frames) > 1 and not target.animation:
+        raise OutputError(
+            f"{name} cannot hold {len(frames)} frames: write webp or png, or give one frame"
+        )
+    if max(frames[0].width, frames[0].height) > target.max_side:
+        raise OutputError(
+            f"{name} holds at most {target.max_side} pixels a side, not {frames[0].width} x "
+            f"{frames[0].height}: write png or tiff, or make it smaller"
+        )
+    if frames[0].alpha is not None and not target.alpha and not flat:
+        raise OutputError(
+            f"{name} cannot hold transparency: give a background colour, or write png or webp"
+        )
+    if lossless and name in ("jpeg", "avif"):
+        raise OutputError(f"{name} cannot be written without loss here: write png, webp or tiff")
+
+
+def _eight_bit(image: Image) -> Image:
+    """Round 16 bits to 8: v * 255 / 65535, to the nearest."""
+    if image.rgb.dtype == np.uint8:
+        return image
+    alpha = None if image.alpha is None else _rounded(image.alpha)
+    return replace(image, rgb=_rounded(image.rgb), alpha=alpha)
+
+
+def _rounded(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    result = np.empty(array.shape, np.uint8)
+    for top, bottom in strips(*array.shape[:2]):
+        result[top:bottom] = (array[top:bottom].astype(np.uint32) + 128) // 257
+    return result
+
+
+def _flattened(image: Image, background: tuple[int, int, int]) -> Image:
+    """Lay the picture over a colour, in the encoded space as browsers do."""
+    if image.alpha is None:
+        return image
+    full = int(np.iinfo(image.rgb.dtype).max)
+    bands = 1 if image.rgb.shape[2] == 1 and len(set(background)) == 1 else 3
+    below = np.array(background[:bands], np.uint32) * (full // 255)
+    rgb = np.empty((image.height, image.width, bands), image.rgb.dtype)
+    for top, bottom in strips(image.height, image.width):
+        alpha = image.alpha[top:bottom, :, None].astype(np.uint32)
+        # at most 65535 * 65535 + 32767, which uint32 just holds
+        mixed = image.rgb[top:bottom] * alpha + below * (full - alpha)
+        rgb[top:bottom] = (mixed + full // 2) // full
+    return replace(image, rgb=rgb, alpha=None)
+
+
+def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> bytes:
+    """The file, by ``srnet.stills`` or by Pillow, with the metadata of the first frame."""
+    quiet_pillow()
+    first = frames[0]
+    icc, exif = first.icc, upright(first.exif)[0]
+    if len(frames) == 1 and name == "png":
+        return write_png(first.rgb, first.alpha, icc, exif, options["compress_level"])
+    if name == "tiff":
+        return write_tiff(first.rgb, first.alpha, icc, exif)
+    pictures = [to_pil(_eight_bit(replace(frame, icc=None, exif=None))) for frame in frames]
+    options = {**options, "icc_profile": icc, "exif": exif or b""}
+    if name == "jpeg" and exif:
+        options["exif"] = b"Exif\0\0" + exif
+    if len(frames) > 1:
+        options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
+        options["duration"] = [frame.duration for frame in frames]
+    out = io.BytesIO()
+    pictures[0].save(out, name.upper(), **options)
+    return out.getvalue()

@@ -1,0 +1,122 @@
+"""Score a model on a folder of pictures, through the product itself.
+
+What is measured is what ships: each picture goes through :class:`srnet.upscaler.Upscaler`,
+and the 8-bit result is compared, so rounding and tiling are part of the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+
+from srnet import degrade
+from srnet.bicubic import resize
+from srnet.data import find_pictures, read_rgb8
+from srnet.errors import DataError
+from srnet.image import Image
+from srnet.metrics import luma, psnr, ssim
+from srnet.upscaler import Upscaler
+
+Pixels = npt.NDArray[np.uint8]
+Degrade = Callable[[Pixels, int], Pixels]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture: ``high`` (s * h, s * w, 3) and ``low`` (h, w, 3), uint8 RGB."""
+
+    name: str
+    high: Pixels
+    low: Pixels
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one picture: dB on Y, and SSIM on Y (0 to 1)."""
+
+    name: str
+    psnr: float
+    ssim: float
+    bicubic_psnr: float
+    bicubic_ssim: float
+
+
+def pairs(
+    folder: Path,
+    scale: int,
+    degradation: Degrade = degrade.clean,
+    limit: int | None = None,
+) -> Iterator[Pair]:
+    """The pictures of a benchmark folder, sorted by name, high resolution cut to fit.
+
+    Two layouts: ``HR/<name>.png`` beside ``LRbicx<s>/<name>x<s>.png``, where the low side is
+    read from its files; or pictures anywhere under ``folder``, where ``degradation`` makes
+    it. A ``degradation`` other than the clean one is always applied.
+
+    Raises:
+        DataError: no pictures, or a low-resolution file is missing or misshapen.
+    """
+    high_folder = folder / "HR" if (folder / "HR").is_dir() else folder
+    low_folder = folder / f"LRbicx{scale}"
+    given = low_folder.is_dir() and degradation is degrade.clean
+    for file in find_pictures(high_folder)[:limit]:
+        high = read_rgb8(file)
+        height, width = high.shape[0] // scale, high.shape[1] // scale
+        high = high[: height * scale, : width * scale]
+        low = (
+            read_rgb8(low_folder / f"{file.stem}x{scale}.png")
+            if given
+            else degradation(high, scale)
+        )
+        if low.shape[:2] != (height, width):
+            raise DataError(
+                f"{file.stem}: the low-resolution picture has {low.shape[1]} x {low.shape[0]} "
+                f"pixels, but {width} x {height} were expected at x{scale}"
+            )
+        yield Pair(file.stem, high, low)
+
+
+def scores(upscaler: Upscaler, source: Iterator[Pair], scale: int) -> Iterator[Row]:
+    """PSNR and SSIM on Y without a border of ``scale`` pixels, of the model and of bicubic."""
+    options = replace(upscaler.options, scale=float(scale), width=None, height=None, fit=None)
+    for pair in source:
+        target = luma(pair.high)
+        ours = luma(upscaler(Image(pair.low), options).rgb)
+        plain = luma(resize(pair.low, pair.high.shape[0], pair.high.shape[1]))
+        yield Row(
+            pair.name,
+            psnr(ours, target, scale),
+            ssim(ours, target, scale),
+            psnr(plain, target, scale),
+            ssim(plain, target, scale),
+        )
+
+
+def mean(rows: list[Row]) -> Row:
+    """The mean row, called ``mean``."""
+    columns = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
+    return Row("mean", *(fmean(getattr(row, column) for row in rows) for column in columns))
+
+
+def jpeg_degradation(quality: int) -> Degrade:
+    """Clean shrink, then JPEG (4:2:0) of a quality from 1 to 100."""
+
+    def shrink_and_compress(high: Pixels, scale: int) -> Pixels:
+        return degrade.jpeg(degrade.clean(high, scale), quality)
+
+    return shrink_and_compress
+
+
+def photo_degradation(seed: int) -> Degrade:
+    """The training degradation of ``photo`` weights, the same draws for each seed."""
+    rng = np.random.default_rng(seed)
+
+    def shrink(high: Pixels, scale: int) -> Pixels:
+        return degrade.photo(high, scale, rng)
+
+    return shrink

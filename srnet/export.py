@@ -1,0 +1,88 @@
+"""ONNX: the whole network, base included, with free batch, height and width."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srnet.card import Card
+from srnet.errors import OptionError, OutputError
+from srnet.weights import load
+
+if TYPE_CHECKING:
+    from srnet.model import SRNet
+
+TOLERANCE = 1e-4  # of full scale: a fortieth of an 8-bit level
+SHAPES = ((1, 3, 32, 32), (2, 3, 17, 41), (1, 3, 5, 2))  # (N, 3, h, w) to check
+
+
+def export_onnx(weights: Path, target: Path) -> float:
+    """Write ``target`` and check it against torch on three shapes.
+
+    The model takes ``input`` (N, 3, h, w) float32 in [0, 1] and gives ``output``
+    (N, 3, s * h, s * w), not clamped; its metadata hold the card. Returns the largest
+    difference from torch.
+
+    Raises:
+        OptionError: the extra ``srnet[export]`` is not installed.
+        OutputError: the exported model computes something else; nothing is written.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise OptionError(f"{error}: pip install 'srnet[export]'") from error
+    net, card = load(weights)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        _write(net, card, partial)
+        difference = _difference(net, partial)
+        if difference > TOLERANCE:
+            raise OutputError(f"{target.name} would differ from torch by {difference:.1e}")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return difference
+
+
+def _write(net: SRNet, card: Card, path: Path) -> None:
+    import onnx
+    import torch
+
+    dynamic = torch.export.Dim.DYNAMIC
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            net,
+            (torch.rand(2, 3, 24, 20),),
+            dynamo=True,
+            dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
+            input_names=["input"],
+            output_names=["output"],
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "srnet.card", card.to_json()
+    onnx.save_model(model, str(path))
+
+
+def _difference(net: SRNet, path: Path) -> float:
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for shape in SHAPES:
+        x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            expected = net(x).numpy()
+        (found,) = session.run(None, {"input": x.numpy()})
+        worst = max(worst, float(np.abs(found - expected).max()))
+    return worst

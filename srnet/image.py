@@ -1,0 +1,185 @@
+"""Pictures in: files of many formats to arrays, without losing what they carry.
+
+``decode`` turns untrusted bytes into ``Image`` values, one per frame. Limits are read from
+the header, before anything is decompressed. Every failure is one ``PictureError``.
+
+What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF. What is changed:
+EXIF orientation is applied and its tag reset; palettes become colour and transparent
+colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as 8 bit:
+16-bit CMYK, 16-bit animations, AVIF above 8 bit. Of a TIFF or MPO the first picture is read.
+
+Writing is in ``srnet/encode.py``, whose public names can be imported from here as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from srnet.container import (
+    FOREIGN,
+    SUFFIXES,
+    Header,
+    Source,
+    bare_png,
+    format_of,
+    open_picture,
+    quiet_pillow,
+    raw_exif,
+    upright,
+)
+from srnet.encode import FORMATS, Format, encode, format_for, to_pil, write_atomic
+from srnet.errors import DecodeError, TooLargeError
+from srnet.pixels import Image, deep_samples, samples
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "FORMATS",
+    "MAX_FRAMES",
+    "SUFFIXES",
+    "Format",
+    "Header",
+    "Image",
+    "decode",
+    "encode",
+    "format_for",
+    "from_array",
+    "from_pil",
+    "read_header",
+    "to_pil",
+    "write_atomic",
+]
+
+DEFAULT_MAX_PIXELS = 2**28  # 268 megapixels, all frames together
+MAX_FRAMES = 4096
+_KNOWN = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000"
+
+# Pillow's own limit would warn, and cannot be set per call: the header check replaces it.
+PIL.Image.MAX_IMAGE_PIXELS = None
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def read_header(data: bytes, name: str) -> Header:
+    """Read size, frames and kind of a picture; nothing is decompressed.
+
+    ``name`` is used in messages only. Raises ``DecodeError``.
+    """
+    with _decoding(name, data):
+        return open_picture(data).header
+
+
+def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Image]:
+    """Decode every frame of a file; one element for a still.
+
+    Raises ``TooLargeError`` when all frames together have more than ``max_pixels`` pixels or
+    there are more than ``MAX_FRAMES``, before decompressing; ``DecodeError`` otherwise.
+    """
+    with _decoding(name, data):
+        source = open_picture(data)
+        _check_limits(source.header, name, max_pixels)
+        if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
+            data = bare_png(data) if source.header.format == "PNG" else data
+            rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
+            return [Image(rgb, alpha, icc, source.exif, format=source.header.format)]
+        return _alike([_frame(source) for _ in _seek_frames(source)])
+
+
+def from_array(array: npt.ArrayLike) -> Image:
+    """Wrap uint8 or uint16 ``(H, W)`` or ``(H, W, 1 | 2 | 3 | 4)``: grey, +alpha, RGB, +alpha.
+
+    Grey and RGB are not copied. Raises ``OptionError`` for anything else.
+    """
+    samples = np.asarray(array)
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+        colour, alpha = np.split(samples, [-1], axis=2)
+        return Image(np.ascontiguousarray(colour), np.ascontiguousarray(alpha[..., 0]))
+    return Image(samples)
+
+
+def from_pil(pil: PIL.Image.Image) -> Image:
+    """Convert the current frame of a Pillow image, with its profile, EXIF and orientation.
+
+    Raises ``DecodeError`` for modes without an 8- or 16-bit meaning.
+    """
+    with _decoding("the Pillow image", b""):
+        quiet_pillow()
+        pil.load()
+        exif, orientation = upright(raw_exif(pil))
+        return _frame(Source(pil, Header(pil.format or "", *pil.size), exif, orientation))
+
+
+@contextmanager
+def _decoding(name: str, data: bytes) -> Iterator[None]:
+    """The one seam where what Pillow and OpenCV raise becomes ours."""
+    try:
+        yield
+    except MemoryError as error:
+        raise TooLargeError(f"{name}: not enough memory to decode it; use a smaller one") from error
+    except FOREIGN as error:
+        kind = format_of(data)
+        if kind is None and data:
+            raise DecodeError(
+                f"{name} is not a picture of a known format ({_KNOWN}); convert it to PNG first"
+            ) from error
+        reason = "no reason given" if isinstance(error, PIL.UnidentifiedImageError) else error
+        raise DecodeError(
+            f"{name} cannot be decoded as {kind or 'a picture'} ({reason}): it is damaged, "
+            "incomplete or of an unusual kind; copy it anew, or save it again as PNG"
+        ) from error
+
+
+def _check_limits(header: Header, name: str, max_pixels: int) -> None:
+    if header.frames > MAX_FRAMES:
+        raise TooLargeError(f"{name} has {header.frames} frames, more than {MAX_FRAMES}: split it")
+    pixels = header.width * header.height * header.frames
+    if pixels > max_pixels:
+        raise TooLargeError(
+            f"{name} has {header.width} x {header.height} pixels in {header.frames} frame(s), "
+            f"{pixels / 1e6:.1f} megapixels of at most {max_pixels / 1e6:.1f}: "
+            "shrink or crop it, or raise the limit"
+        )
+
+
+def _seek_frames(source: Source) -> Iterator[None]:
+    """Load one frame after the other into ``source.pil``."""
+    first = 1 if source.header.frames > 0 and source.pil.info.get("default_image") else 0
+    for index in range(first, first + source.header.frames):
+        if index:
+            source.pil.seek(index)
+        source.pil.load()
+        yield
+
+
+def _frame(source: Source) -> Image:
+    """The frame that ``source.pil`` has loaded."""
+    rgb, alpha, icc = samples(source.pil, source.orientation)
+    frame = Image(rgb, alpha, icc, source.exif, format=source.header.format)
+    if source.header.frames == 1:
+        return frame
+    info = source.pil.info
+    # A GIF that does not say so plays once; AVIF has no count that Pillow tells.
+    loop = int(info.get("loop", 1 if source.header.format == "GIF" else 0))
+    return replace(frame, duration=round(info.get("duration", 0)), loop=loop)
+
+
+def _alike(frames: list[Image]) -> list[Image]:
+    """Give every frame alpha when one has it, and refuse frames of unequal sizes."""
+    if len({(frame.height, frame.width) for frame in frames}) > 1:
+        raise ValueError("its frames differ in size")
+    if len({frame.rgb.shape[2] for frame in frames}) > 1:
+        frames = [
+            replace(f, rgb=np.ascontiguousarray(np.broadcast_to(f.rgb, (f.height, f.width, 3))))
+            for f in frames
+        ]
+    if len({frame.alpha is None for frame in frames}) > 1:
+        opaque = np.full(frames[0].rgb.shape[:2], 255, np.uint8)
+        frames = [f if f.alpha is not None else replace(f, alpha=opaque) for f in frames]
+    return frames

@@ -1,0 +1,185 @@
+"""The network: ``output = bicubic(input) + residual(input)``.
+
+The residual is a body of residual blocks at low resolution (He et al., "Deep residual
+learning for image recognition", 2016; without batch normalisation as in Lim et al., "Enhanced
+deep residual networks for single image super-resolution", 2017) and one pixel-shuffle
+(Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
+convolutional neural network", 2016). The global connection from bicubic goes back to Kim et
+al., "Accurate image super-resolution using very deep convolutional networks", 2016.
+
+Every operator is local, so a crop with ``NetConfig.halo`` pixels of margin gives the same
+pixels as the whole picture.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from srnet.bicubic import PHASE_REACH, phase_kernels
+from srnet.card import Activation, NetConfig
+
+SIZES = {  # name: (features, blocks); parameters at x4
+    "fast": (32, 5),  # 0.12 M
+    "base": (64, 6),  # 0.51 M
+    "large": (96, 20),  # 3.5 M, for a GPU
+}
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "prelu": nn.PReLU,
+}
+
+
+def size(name: str, scale: int) -> NetConfig:
+    """The configuration of one of :data:`SIZES` at a scale."""
+    features, blocks = SIZES[name]
+    return NetConfig(scale=scale, features=features, blocks=blocks)
+
+
+class ZeroPadShortcut(nn.Module):
+    """ResNet's option A: every ``stride``-th pixel, new channels filled with zeros."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        if outputs < inputs:
+            raise ValueError(f"zero padding cannot shrink {inputs} channels to {outputs}")
+        self.extra = outputs - inputs
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, inputs, h, w)`` to ``(N, outputs, ceil(h / stride), ceil(w / stride))``."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+class ResidualBlock(nn.Module):
+    """3x3 convolution, activation, 3x3 convolution, plus a shortcut around all three.
+
+    Where width or resolution changes, the shortcut is what ResNet (section 3.3) defines:
+    ``zero-pad`` (option A, no parameters) or ``projection`` (option B, a 1x1 convolution
+    with the same stride). ``none`` leaves a plain block, for ablations. There is no
+    activation after the sum: super-resolution bodies keep the path of the shortcut linear.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int | None = None,
+        stride: int = 1,
+        shortcut: str = "identity",
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        outputs = inputs if outputs is None else outputs
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+        self.act = ACTIVATIONS[activation]()
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = _shortcut(shortcut, inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, inputs, h, w)`` to ``(N, outputs, ceil(h / stride), ceil(w / stride))``."""
+        branch: Tensor = self.conv2(self.act(self.conv1(x)))
+        return branch if self.shortcut is None else self.shortcut(x) + branch
+
+
+def _shortcut(kind: str, inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    if kind == "none":
+        return None
+    if kind == "zero-pad":
+        return ZeroPadShortcut(inputs, outputs, stride)
+    if kind == "projection":
+        return nn.Conv2d(inputs, outputs, 1, stride=stride)
+    if kind == "identity":
+        if inputs != outputs or stride != 1:
+            raise ValueError("identity needs equal shapes: use 'zero-pad' or 'projection'")
+        return nn.Identity()
+    raise ValueError(f"unknown shortcut {kind!r}: identity, zero-pad, projection or none")
+
+
+class BicubicBase(nn.Module):
+    """Bicubic enlargement (a = -0.5, replicated border) as one fixed convolution."""
+
+    kernels: Tensor
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        kernels = torch.from_numpy(phase_kernels(scale)).float()[:, None]  # (s * s, 1, 5, 5)
+        self.register_buffer("kernels", kernels, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, always in float32."""
+        n, c, h, w = x.shape
+        r = PHASE_REACH
+        with torch.autocast(x.device.type, enabled=False):
+            x = F.pad(x.float(), (r, r, r, r), mode="replicate")
+            # each channel on its own, without grouped convolutions, which are slow on CPUs
+            planes = x.reshape(n * c, 1, h + 2 * r, w + 2 * r)
+            phases = F.conv2d(planes, self.kernels)  # (n * c, s * s, h, w)
+            return F.pixel_shuffle(phases, self.scale).reshape(n, c, h * self.scale, w * self.scale)
+
+
+class NearestBase(nn.Module):
+    """Nearest-neighbour enlargement, for ablations."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, always in float32."""
+        return F.interpolate(x.float(), scale_factor=self.scale, mode="nearest")
+
+
+class SRNet(nn.Module):
+    """Super-resolution network; see the head of this file.
+
+    ``(N, 3, h, w)`` float in [0, 1], sRGB-encoded, to ``(N, 3, s * h, s * w)``, not clamped.
+    The last layer starts at zero, so an untrained network is its base, bit for bit.
+    """
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.features
+        self.base = _base(config)
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.Sequential(
+            *(
+                ResidualBlock(width, shortcut=config.shortcut, activation=config.activation)
+                for _ in range(config.blocks)
+            )
+        )
+        self.fuse = nn.Conv2d(width, width, 3, padding=1)
+        self.tail = nn.Conv2d(width, 3 * config.scale**2, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(_bias(self.tail))
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What the network adds to the base: ``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``."""
+        shallow = self.head(x - 0.5)  # (N, features, h, w); centred: smaller rounding errors
+        deep = shallow + self.fuse(self.body(shallow))
+        return F.pixel_shuffle(self.tail(deep), self.config.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Base plus residual; the sum is in float32 whatever the residual was computed in."""
+        residual = self.residual(x)
+        return residual.float() if self.base is None else self.base(x) + residual
+
+
+def _base(config: NetConfig) -> nn.Module | None:
+    if config.base == "bicubic":
+        return BicubicBase(config.scale)
+    return NearestBase(config.scale) if config.base == "nearest" else None
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Number of trained numbers."""
+    return sum(p.numel() for p in net.parameters())

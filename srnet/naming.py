@@ -1,0 +1,223 @@
+"""Which pictures to work on, and what the results are called. Nothing is written here."""
+
+from __future__ import annotations
+
+import os
+import string
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srnet.container import format_of
+from srnet.errors import OptionError, PictureError
+from srnet.image import FORMATS, SUFFIXES, Image, read_header
+from srnet.upscaler import Options, output_format, read_file
+
+FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
+_SIGNATURE = 16  # bytes that tell a format
+
+
+@dataclass(frozen=True)
+class Found:
+    """An input file."""
+
+    path: Path
+    folder: Path = Path()  # relative, to be made again under the output folder
+    named: bool = True  # by the user; else it was found in a folder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make."""
+
+    source: Path | None  # None: standard input
+    target: Path | None  # None: standard output
+    format: str | None = None  # None: that of the input
+    residual: Path | None = None  # where to put a picture of what the network added
+
+
+def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], int]:
+    """The pictures among ``inputs`` (files and folders), and how many files were ignored.
+
+    A named file is always taken. Folders are searched through and through, sorted by name,
+    for suffixes of pictures; hidden files and folders and the folders ``leave_out`` are
+    passed by, and links to folders are not followed. A folder that cannot be read is taken
+    as if it were a file, so that reading it gives the reason.
+
+    Raises:
+        OptionError: an input is missing.
+    """
+    missing = [str(path) for path in inputs if not os.path.lexists(path)]
+    if missing:
+        raise OptionError(f"there is no {', no '.join(missing)}: check the path")
+    skipped = {os.path.realpath(folder) for folder in leave_out}
+    found: dict[tuple[Path, Path], Found] = {}
+    ignored = 0
+    for path in inputs:
+        for item in _walk(path, skipped) if path.is_dir() else [Found(path)]:
+            if item is None:
+                ignored += 1
+            else:
+                found.setdefault((item.path.absolute(), item.folder), item)
+    return list(found.values()), ignored
+
+
+def _walk(root: Path, skipped: set[str]) -> Iterator[Found | None]:
+    """The pictures under ``root``; None for each file that is not one."""
+    unreadable: list[Path] = []
+
+    def note(error: OSError) -> None:
+        unreadable.append(Path(error.filename))
+
+    for place, folders, files in os.walk(root, onerror=note):
+        here = Path(place)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(here / name) not in skipped
+        )
+        for name in sorted(files):
+            path = here / name
+            picture = path.suffix.lower() in SUFFIXES and not name.startswith(".")
+            usable = picture and (path.is_file() or path.is_symlink())  # no pipes or devices
+            yield Found(path, here.relative_to(root), named=False) if usable else None
+    for path in unreadable:
+        yield Found(path, path.parent.relative_to(root) if path != root else Path(), named=False)
+
+
+def check_pattern(pattern: str, fields: Mapping[str, str]) -> None:
+    """Refuse a pattern for names that cannot work with these ``fields``.
+
+    Raises:
+        OptionError: an unknown or unavailable placeholder, or no {suffix} at the end.
+    """
+    try:
+        parts = list(string.Formatter().parse(pattern))
+    except ValueError as error:
+        raise OptionError(f"--name {pattern!r}: {error}") from error
+    for _, name, spec, conversion in parts:
+        if name is not None and (name not in FIELDS or spec or conversion):
+            known = ", ".join(f"{{{field}}}" for field in FIELDS)
+            raise OptionError(f"--name: unknown placeholder {{{name}}}; there are {known}")
+        if name in FIELDS and name not in (*fields, "stem", "suffix", "ext"):
+            raise OptionError(f"--name: {{{name}}} is only known with --scale")
+    if not pattern.endswith("{suffix}") or {"/", os.sep} & set(pattern):
+        raise OptionError("--name must end with {suffix}, and cannot hold folders")
+
+
+def plan(
+    found: Sequence[Found],
+    folder: Path,
+    options: Options,
+    *,
+    pattern: str = "{stem}{suffix}",
+    fields: Mapping[str, str] | None = None,
+    residuals: Path | None = None,
+) -> list[Job]:
+    """A job for each picture, its target under ``folder`` in the same tree.
+
+    A target keeps the suffix of its source where that says the right format. ``fields`` has
+    the values of {scale} and {model}; ``residuals`` is a folder for pictures of what the
+    network added. Earlier results of the same command among the inputs are left out.
+
+    Raises:
+        OptionError: a wrong pattern, or two pictures with one target.
+    """
+    values = dict(fields or {})
+    check_pattern(pattern, values)
+    jobs = [_job(item, folder, options, pattern, values, residuals) for item in found]
+    maker = {_key(job.target): job for job in jobs if job.target}
+    kept = []
+    for item, job in zip(found, jobs, strict=True):
+        other = maker.get(_key(item.path), job)
+        if item.named or other is job or _same(other.target, job.target):
+            kept.append(job)
+    refuse_clashes(kept)
+    return kept
+
+
+def refuse_clashes(jobs: Sequence[Job]) -> None:
+    """Refuse jobs that would write over each other's targets or sources.
+
+    Names that differ in case or in Unicode normal form only count as one, as they are one
+    on many disks.
+
+    Raises:
+        OptionError: the message names both pictures.
+    """
+    made: dict[str, Job] = {}
+    read = {_key(job.source): job for job in jobs if job.source}
+    for job in jobs:
+        if job.target is None:
+            continue
+        other = made.setdefault(_key(job.target), job)
+        if other is not job:
+            raise OptionError(
+                f"{other.source} and {job.source} would both become {job.target}: tell them "
+                "apart with --name '{stem}-{ext}{suffix}', rename one, or upscale them into "
+                "different folders"
+            )
+        other = read.get(_key(job.target), job)
+        if other is not job:
+            raise OptionError(
+                f"{job.target}, the result of {job.source}, is an input itself: "
+                "choose another output folder"
+            )
+
+
+def _job(
+    item: Found,
+    folder: Path,
+    options: Options,
+    pattern: str,
+    values: dict[str, str],
+    residuals: Path | None,
+) -> Job:
+    kind = result_format(item.path, options)
+    suffix = item.path.suffix
+    if suffix.lower() not in FORMATS[kind].suffixes:
+        suffix = FORMATS[kind].suffix
+    name = pattern.format(
+        stem=item.path.stem, suffix=suffix, ext=item.path.suffix.removeprefix("."), **values
+    )
+    residual = None if residuals is None else residuals / item.folder / residual_name(name)
+    return Job(item.path, folder / item.folder / name, kind, residual)
+
+
+def residual_name(name: str) -> str:
+    """The picture of the residual of a result called ``name``; two never share it."""
+    return f"{name}.residual.png"
+
+
+def result_format(path: Path, options: Options) -> str:
+    """The format that the result for a file will have, from as little of it as possible.
+
+    A file that cannot be read counts as PNG; working on it will tell why. So does a pipe,
+    which can be read only once.
+    """
+    if options.format is not None:
+        return options.format
+    if not path.is_file():
+        return "png"
+    try:
+        with path.open("rb") as file:
+            kind, frames = format_of(file.read(_SIGNATURE)) or "", 1
+        if kind in ("GIF", "AVIF"):  # a still or an animation: the formats differ
+            frames = read_header(read_file(path), str(path)).frames
+    except (OSError, PictureError):
+        return "png"
+    dot = Image(np.zeros((1, 1, 1), np.uint8), format=kind)
+    return output_format([dot] * max(frames, 1), options)
+
+
+def _same(a: Path | None, b: Path | None) -> bool:
+    return a is not None and b is not None and _key(a) == _key(b)
+
+
+def _key(path: Path) -> str:
+    """Equal for paths that may be one file."""
+    whole = Path(os.path.realpath(path.parent), path.name)  # a link is not its goal: no .resolve()
+    return unicodedata.normalize("NFC", str(whole)).casefold()

@@ -1,0 +1,78 @@
+"""The two functions that most programs need: load a model, upscale a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from srnet.engine import TorchEngine, Turnstile
+from srnet.errors import OptionError, OutputError
+from srnet.image import format_for, write_atomic
+from srnet.upscaler import Options, Progress, Upscaler, read_file
+from srnet.weights import DEFAULT_FAMILY, find
+
+
+def load(
+    model: str = DEFAULT_FAMILY,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    turnstile: Turnstile | None = None,
+    **options: Any,
+) -> Upscaler:
+    """An upscaler for a family of weights; nothing heavy happens before its first picture.
+
+    ``model`` is a family (``photo``, ``clean``, ``fast``), one of its members (``photo-x2``)
+    or the path of a weights file; ``device`` is auto, cpu, cuda or mps; ``precision`` is
+    auto, float32 or bfloat16. Upscalers that share a ``turnstile`` share the device batch by
+    batch. The rest are fields of :class:`srnet.upscaler.Options`, for example ``scale=2``.
+
+    Raises:
+        OptionError: unknown model or option.
+        WeightsError: a damaged weights file.
+    """
+    shared = Turnstile() if turnstile is None else turnstile
+    engines = [TorchEngine(path, device, precision, shared) for path in find(model)]
+    return Upscaler(engines, changed(Options(), options))
+
+
+def upscale(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str = DEFAULT_FAMILY,
+    device: str = "auto",
+    precision: str = "auto",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Path:
+    """Upscale a picture file to another; the suffix of ``target`` says the format.
+
+    ``srnet.upscale("in.jpg", "out.png", scale=4)``. Options as for :func:`load`. The file
+    appears whole or not at all; its path comes back.
+
+    Raises:
+        SRNetError: bad option, bad picture, ``target`` exists (without ``overwrite``).
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists: choose another name, or pass overwrite=True")
+    options.setdefault("format", format_for(target))
+    upscaler = load(model, device=device, precision=precision, **options)
+    data = upscaler.upscale_bytes(read_file(source), name=str(source), progress=progress)
+    write_atomic(target, data)
+    return target
+
+
+def changed(options: Options, changes: dict[str, Any]) -> Options:
+    """Options with some fields replaced.
+
+    Raises:
+        OptionError: a field that does not exist, or a value that cannot work.
+    """
+    try:
+        return replace(options, **changes)
+    except TypeError as error:
+        raise OptionError(f"unknown option: {error}") from error

@@ -1,0 +1,118 @@
+"""What became of each picture of a run, and its JSON form."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import srnet
+
+SCHEMA = 1  # raised when a field of the JSON changes its meaning or goes
+STAGES = ("decode", "network", "encode")
+
+Status = Literal["planned", "done", "skipped", "failed", "pending"]
+Size = tuple[int, int]  # width, height in pixels
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture. What is not known is None: a failed picture may have no output size."""
+
+    input: str  # "-" is standard input
+    output: str  # "-" is standard output
+    status: Status  # pending: a run was interrupted before it
+    input_size: Size | None = None
+    output_size: Size | None = None
+    frames: int | None = None
+    models: tuple[str, ...] = ()  # in the order in which it went through them
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
+    megapixels_per_second: float | None = None  # output pixels by seconds in the network
+    consistency_db: float | None = None  # see srnet.metrics.consistency; first frame
+    residual: str | None = None  # where the picture of the residual was written
+    error: str | None = None
+
+    @property
+    def megapixels(self) -> float:
+        """Of the output, all frames together."""
+        width, height = self.output_size or (0, 0)
+        return width * height * (self.frames or 0) / 1e6
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run over many pictures."""
+
+    rows: Sequence[Row]
+    seconds: float = 0.0  # from the first picture to the last
+    interrupted: bool = False
+    ignored: int = 0  # files in the folders that are not pictures
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def count(self, status: Status) -> int:
+        """How many pictures have this status."""
+        return sum(row.status == status for row in self.rows)
+
+    @property
+    def megapixels(self) -> float:
+        """Written, all pictures together."""
+        return sum(row.megapixels for row in self.rows if row.status == "done")
+
+    @property
+    def network_busy(self) -> float:
+        """The fraction of ``seconds`` in which the network was at work, 0 to 1."""
+        return self._stage("network") / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> str:
+        """The report in ASCII; names of files that are not text have lone surrogates in it."""
+        statuses: tuple[Status, ...] = ("planned", "done", "skipped", "failed", "pending")
+        return json.dumps(
+            {
+                "schema": SCHEMA,
+                "versions": versions(),
+                "settings": self.settings,
+                "interrupted": self.interrupted,
+                "totals": {
+                    **{status: self.count(status) for status in statuses},
+                    "ignored": self.ignored,
+                    "output_megapixels": round(self.megapixels, 3),
+                    "megapixels_per_second": _rate(self.megapixels, self.seconds),
+                    "network_busy": round(self.network_busy, 3),
+                    "seconds": {
+                        "total": round(self.seconds, 3),
+                        **{stage: round(self._stage(stage), 3) for stage in STAGES},
+                    },
+                },
+                "files": [asdict(row) for row in self.rows],
+            },
+            indent=1,
+        )
+
+    def _stage(self, stage: str) -> float:
+        return sum(row.seconds.get(stage, 0.0) for row in self.rows)
+
+
+def _rate(megapixels: float, seconds: float) -> float | None:
+    return round(megapixels / seconds, 3) if seconds else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of srnet, Python and what the results depend on; nothing is imported for it."""
+    return {
+        "srnet": srnet.__version__,
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "numpy": _version("numpy"),
+        "pillow": _version("pillow"),
+        "opencv": _version("opencv-python-headless"),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"

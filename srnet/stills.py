@@ -1,0 +1,154 @@
+"""PNG and TIFF stills, written strip by strip.
+
+That keeps 16 bits together with alpha, the ICC profile and EXIF, which neither Pillow nor
+OpenCV does, and beside the file itself needs no memory but a strip: a second copy of a
+100-megapixel picture would be 300 MB.
+
+``rgb`` is uint8 or uint16 ``(H, W, 1 | 3)``, ``alpha`` ``(H, W)`` of the same dtype or None;
+``icc`` and ``exif`` (without prefix) are bytes or None.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
+from srnet.pixels import Samples, strips
+
+_PAETH = 4
+_MAX_TIFF = 2**32 - 2**20  # offsets have 32 bits; some room for the directory
+
+
+def write_png(
+    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, level: int
+) -> bytes:
+    """A PNG still; ``level`` is zlib's 0-9.
+
+    Every row is predicted by Paeth's rule, which suits photographs best.
+    """
+    height, width, colours = rgb.shape
+    kind = (0 if colours == 1 else 2) + (0 if alpha is None else 4)
+    out = io.BytesIO()
+    out.write(b"\x89PNG\r\n\x1a\n")
+    depth = rgb.itemsize * 8
+    _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
+    if icc:
+        _chunk(out, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+    if exif:
+        _chunk(out, b"eXIf", exif)
+    packer = zlib.compressobj(level)
+    above = None
+    for strip in _strips_of(rgb, alpha, ">"):
+        rows = strip.view(np.uint8).reshape(len(strip), -1)
+        above = np.zeros_like(rows[:1]) if above is None else above
+        if packed := packer.compress(_predicted(rows, above, rows.shape[1] // width).data):
+            _chunk(out, b"IDAT", packed)
+        above = rows[-1:]
+    _chunk(out, b"IDAT", packer.flush())
+    _chunk(out, b"IEND", b"")
+    return out.getvalue()
+
+
+def write_tiff(rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None) -> bytes:
+    """A TIFF still: deflated strips of horizontal differences. ``ValueError`` above 4 GB."""
+    height, width, colours = rgb.shape
+    if colours == 1 and alpha is not None and rgb.dtype == np.uint16:
+        # Readers, ours included, know 16-bit grey with alpha only as colour.
+        rgb, colours = np.broadcast_to(rgb, (height, width, 3)), 3
+    parts: list[bytes] = []
+    for strip in _strips_of(rgb, alpha, "<"):
+        strip[:, 1:] -= strip[:, :-1].copy()
+        parts.append(zlib.compress(strip.data, 6))
+    sizes = [len(part) for part in parts]
+    if sum(sizes) > _MAX_TIFF:
+        raise ValueError("a TIFF holds at most 4 GB")
+    bands = colours + (alpha is not None)
+    layout = {
+        256: width,
+        257: height,
+        258: (rgb.itemsize * 8,) * bands,
+        259: 8,
+        277: bands,
+        262: 1 if colours == 1 else 2,  # white is full; grey or RGB
+        273: tuple(np.cumsum([0, *sizes[:-1]]).tolist()),
+        278: next(strips(height, width))[1],  # rows in a strip
+        279: tuple(sizes),
+        317: 2,  # horizontal differences
+        **({} if alpha is None else {338: (2,)}),  # not premultiplied
+        **({34675: icc} if icc else {}),
+    }
+    out = io.BytesIO()
+    out.write(b"II*\0\x08\0\0\0")
+    out.write(_directory(layout, exif))  # which moves the offsets of the strips behind itself
+    for index, part in enumerate(parts):
+        out.write(part)
+        parts[index] = b""
+    return out.getvalue()
+
+
+def _strips_of(
+    rgb: Samples, alpha: Samples | None, order: Literal["<", ">"]
+) -> Iterator[npt.NDArray[Any]]:
+    """Copies ``(h, W, bands)``, alpha last, in the given byte order."""
+    dtype = rgb.dtype.newbyteorder(order)
+    bands = rgb.shape[2] + (alpha is not None)
+    for top, bottom in strips(*rgb.shape[:2]):
+        strip = np.empty((bottom - top, rgb.shape[1], bands), dtype)
+        strip[..., : rgb.shape[2]] = rgb[top:bottom]
+        if alpha is not None:
+            strip[..., -1] = alpha[top:bottom]
+        yield strip
+
+
+def _chunk(out: io.BytesIO, kind: bytes, body: bytes) -> None:
+    out.write(struct.pack(">I", len(body)) + kind)
+    out.write(body)
+    out.write(struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))
+
+
+def _predicted(
+    rows: npt.NDArray[np.uint8], above: npt.NDArray[np.uint8], step: int
+) -> npt.NDArray[np.uint8]:
+    """Rows ``(n, bytes)`` less Paeth's prediction, each after its filter byte."""
+    up = np.concatenate([above, rows[:-1]]).astype(np.int16)
+    left, corner = np.zeros_like(up), np.zeros_like(up)
+    left[:, step:], corner[:, step:] = rows[:, :-step], up[:, :-step]
+    by_left, by_up = np.abs(up - corner), np.abs(left - corner)
+    by_corner = np.abs(left + up - 2 * corner)
+    near_up = np.where(by_up <= by_corner, up, corner)
+    guess = np.where((by_left <= by_up) & (by_left <= by_corner), left, near_up)
+    result = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
+    result[:, 0] = _PAETH
+    result[:, 1:] = rows - guess.astype(np.uint8)
+    return result
+
+
+def _directory(layout: dict[int, Any], exif: bytes | None) -> bytes:
+    """The directory at byte 8 of a TIFF, with what EXIF says; unusable EXIF is dropped."""
+    tags: Any = ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    try:
+        for tag, value in {**(_described(exif) if exif else {}), **layout}.items():
+            tags[tag] = value
+        return bytes(tags.tobytes(8))
+    except FOREIGN:
+        if exif is None:
+            raise
+        return _directory(layout, None)
+
+
+def _described(exif: bytes) -> dict[int, Any]:
+    """What an EXIF block says, as tags of a TIFF directory."""
+    block = PIL.Image.Exif()
+    block.load(exif)
+    found = {tag: block[tag] for tag in DESCRIPTIVE if tag in block}
+    groups = {group: described(block, group) for group in (EXIF_IFD, GPS_IFD)}
+    return found | {group: tags for group, tags in groups.items() if tags}

@@ -1,0 +1,87 @@
+"""Which crops to run, and which part of each result to keep.
+
+Because the network is local, a crop that has ``halo`` pixels of margin around its core (or
+ends where the picture ends) gives exactly the pixels of the whole picture there. So nothing
+is blended, and tiles may run in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy.typing as npt
+
+from srnet.errors import OptionError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A crop of the input and the core of it that is kept, in input pixels.
+
+    The crop is ``height x width`` at ``(y, x)``; the core is rows ``top`` to ``bottom - 1``
+    and columns ``left`` to ``right - 1`` of the picture.
+    """
+
+    y: int
+    x: int
+    height: int
+    width: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+def plan(height: int, width: int, tile: int, halo: int) -> list[Tile]:
+    """Cover ``height x width`` by crops of at most ``tile`` pixels each way, in reading order.
+
+    All crops of a plan have the same size, the smallest that the number of tiles allows;
+    the cores partition the picture.
+
+    Raises:
+        OptionError: ``tile`` leaves no core between two halos.
+    """
+    if tile <= 2 * halo and tile < max(height, width):
+        raise OptionError(
+            f"a tile of {tile} pixels is too small: this model needs at least {2 * halo + 1}"
+        )
+    return [
+        Tile(y, x, crop_height, crop_width, top, bottom, left, right)
+        for y, crop_height, top, bottom in _cut(height, tile, halo)
+        for x, crop_width, left, right in _cut(width, tile, halo)
+    ]
+
+
+def _cut(length: int, tile: int, halo: int) -> list[tuple[int, int, int, int]]:
+    """Cut one axis: (start and length of the crop, start and end of the core) of each piece."""
+    if length <= tile:
+        return [(0, length, 0, length)]
+    count = -(-(length - 2 * halo) // (tile - 2 * halo))
+    crop = -(-(length - 2 * halo) // count) + 2 * halo
+    starts = [min(i * (crop - 2 * halo), length - crop) for i in range(count)]
+    # the margin of a crop that starts or ends inside the picture is not part of its core
+    edges = [0, *(start + crop - halo for start in starts[:-1]), length]
+    return [(start, crop, a, b) for start, (a, b) in zip(starts, pairwise(edges), strict=True)]
+
+
+def crop(picture: Array, tile: Tile) -> Array:
+    """The crop of ``(H, W, ...)`` as a view."""
+    return picture[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
+
+
+def core(output: Array, tile: Tile, scale: int) -> Array:
+    """The core of a result ``(s * height, s * width, ...)`` for a tile, as a view."""
+    top, left = (tile.top - tile.y) * scale, (tile.left - tile.x) * scale
+    bottom, right = (tile.bottom - tile.y) * scale, (tile.right - tile.x) * scale
+    return output[top:bottom, left:right]
+
+
+def paste(canvas: Array, tile: Tile, kept: Array, scale: int) -> None:
+    """Write what :func:`core` gave to its place on the canvas ``(s * H, s * W, ...)``."""
+    rows = slice(tile.top * scale, tile.bottom * scale)
+    columns = slice(tile.left * scale, tile.right * scale)
+    canvas[rows, columns] = kept

@@ -1,0 +1,297 @@
+"""The product: pictures in, larger pictures out. Every door (Python, shell, HTTP) uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from srnet.alpha import fill_hidden
+from srnet.bicubic import resize
+from srnet.engine import Engine
+from srnet.enlarge import grouped, one_pass, to_float
+from srnet.errors import OptionError, OutputError, PictureError, TooLargeError
+from srnet.image import (
+    FORMATS,
+    Header,
+    Image,
+    decode,
+    encode,
+    from_array,
+    from_pil,
+    read_header,
+    to_pil,
+    write_atomic,
+)
+from srnet.sizes import passes, target_size
+
+Array = npt.NDArray[Any]
+Picture = TypeVar("Picture")
+Progress = Callable[[int, int], None]
+
+RESIDUAL_GAIN = 4.0  # of the viewable residual
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of a picture. At most one of the four sizes; none means the model's scale."""
+
+    scale: float | None = None  # 1 to 16
+    width: int | None = None  # pixels
+    height: int | None = None  # pixels
+    fit: tuple[int, int] | None = None  # box of width, height in pixels
+
+    strength: float = 1.0  # of what the network adds: 0 is bicubic, 1 is all of it
+
+    format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
+    quality: int | None = None  # 1 to 100; None: the format's default
+    lossless: bool = False  # WebP
+    keep_metadata: bool = True  # colour profile and EXIF
+    background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
+
+    tile: int = 512  # input pixels each way
+    batch_pixels: int = 512 * 512  # input pixels that the network is given at once
+    max_pixels: int = 500_000_000  # of output, all frames together
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
+        if self.tile < 1 or self.batch_pixels < 1:
+            raise OptionError("tile and batch_pixels must be at least 1")
+
+
+class Upscaler:
+    """Enlarges pictures with the engines of one model, which differ in scale only.
+
+    Safe to use from several threads at once.
+    """
+
+    def __init__(self, engines: Sequence[Engine], options: Options | None = None) -> None:
+        if not engines:
+            raise OptionError("an upscaler needs at least one engine")
+        self.engines = {e.card.scale: e for e in sorted(engines, key=lambda e: e.card.scale)}
+        self.options = Options() if options is None else options
+
+    def __call__(
+        self, image: Picture, options: Options | None = None, progress: Progress | None = None
+    ) -> Picture:
+        """Enlarge a picture; the same kind comes back.
+
+        ``image`` is one of: the bytes of a picture file; a path (the result is written beside
+        it as ``<name>_x<scale>``, an existing file is never replaced, and its path comes
+        back); a PIL image; a numpy array, uint8 or uint16, ``(H, W)`` grey, ``(H, W, 3)``
+        RGB or ``(H, W, 4)`` RGBA, sRGB-encoded; an :class:`srnet.image.Image`.
+
+        Raises:
+            SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
+        """
+        options = self.options if options is None else options
+        result: Any
+        if isinstance(image, bytes):
+            result = self.upscale_bytes(image, options, progress=progress)
+        elif isinstance(image, str | Path):
+            result = type(image)(self._beside(Path(image), options, progress))
+        elif isinstance(image, Image):
+            result = self.run([image], options, progress)[0]
+        elif isinstance(image, np.ndarray):
+            result = _to_array(self.run([from_array(image)], options, progress)[0], image.ndim)
+        else:
+            pil: Any = image
+            result = to_pil(self.run([from_pil(pil)], options, progress)[0])
+        return cast(Picture, result)
+
+    def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
+        data = read_file(path)
+        frames = self.decode(data, str(path), options)
+        suffix = FORMATS[output_format(frames, options)].suffix
+        factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
+        target = path.with_name(f"{path.stem}_x{factor:.3g}{suffix}")
+        if target.exists():
+            raise OutputError(f"{target} exists: move it away, or use srnet.upscale(input, output)")
+        write_atomic(target, write(self.run(frames, options, progress), options))
+        return target
+
+    def size(self, height: int, width: int, options: Options) -> tuple[int, int]:
+        """Height and width that a picture of ``height x width`` would get, in pixels."""
+        sides = (options.width, options.height, options.fit)
+        scale = options.scale
+        if scale is None and sides == (None, None, None):
+            scale = min(self.engines)
+        return target_size(height, width, scale, *sides)
+
+    def plan(self, height: int, width: int, options: Options) -> list[Engine]:
+        """The engines that a picture goes through, one after the other."""
+        to_height, to_width = self.size(height, width, options)
+        factor = max(to_height / height, to_width / width)
+        if options.scale is not None:
+            factor = options.scale  # not the ratio of rounded sizes
+        return [self.engines[s] for s in passes(factor, self.engines)]
+
+    def check(self, header: Header, options: Options) -> None:
+        """Refuse, from the header alone, what would pass the limit.
+
+        Raises:
+            TooLargeError: more output or intermediate pixels than ``max_pixels``.
+        """
+        height, width = self.size(header.height, header.width, options)
+        reached = prod(e.card.scale for e in self.plan(header.height, header.width, options))
+        pixels = max(height * width, header.height * header.width * reached**2) * header.frames
+        if pixels > options.max_pixels:
+            raise TooLargeError(
+                f"the result would have {pixels / 1e6:,.0f} megapixels "
+                f"({width} x {height}, {header.frames} frames); the limit is "
+                f"{options.max_pixels / 1e6:,.0f}: choose a smaller scale or raise the limit"
+            )
+
+    def decode(self, data: bytes, name: str, options: Options) -> list[Image]:
+        """Check the limits, then decode every frame.
+
+        Raises:
+            PictureError: not a picture, damaged, or too large.
+        """
+        self.check(read_header(data, name), options)
+        return decode(data, name, options.max_pixels)
+
+    def run(
+        self, frames: Sequence[Image], options: Options, progress: Progress | None = None
+    ) -> list[Image]:
+        """Enlarge the frames of a picture.
+
+        ``progress`` is told after each batch how many batches are done and how many there
+        are; an exception raised in it stops the work.
+        """
+        total = sum(self._count(f, options) for f in frames)
+        tell = _counter(total, progress)
+        return [self._enlarge(frame, options, tell) for frame in frames]
+
+    def residual(
+        self, image: Image, options: Options | None = None, progress: Progress | None = None
+    ) -> tuple[Array, Image]:
+        """What the network adds to bicubic. ``progress`` as for :meth:`run`.
+
+        Returns the difference as float32 ``(H, W, C)`` in units of full scale (-1 to 1), and
+        a picture of it: grey where nothing was added, ``RESIDUAL_GAIN`` times enhanced.
+        """
+        options = self.options if options is None else options
+        height, width = self.size(image.height, image.width, options)
+        source = to_float(_filled(image))
+        tell = _counter(self._count(image, options), progress)
+        enlarged = self._passes(source, image, options, tell)
+        added = _resized(enlarged, height, width) - resize(source, height, width, "replicate")
+        picture = np.clip(np.rint(127.5 + 255 * RESIDUAL_GAIN * added), 0, 255).astype(np.uint8)
+        return added, Image(picture)
+
+    def upscale_bytes(
+        self,
+        data: bytes,
+        options: Options | None = None,
+        name: str = "picture",
+        progress: Progress | None = None,
+    ) -> bytes:
+        """A picture file in, a picture file out.
+
+        Raises:
+            SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
+        """
+        options = self.options if options is None else options
+        frames = self.decode(data, name, options)
+        return write(self.run(frames, options, progress), options)
+
+    def _count(self, image: Image, options: Options) -> int:
+        height, width = image.height, image.width
+        count = 0
+        for engine in self.plan(height, width, options):
+            count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
+            height, width = height * engine.card.scale, width * engine.card.scale
+        return count
+
+    def _enlarge(self, image: Image, options: Options, tell: Callable[[], None]) -> Image:
+        height, width = self.size(image.height, image.width, options)
+        rgb = _resized(self._passes(_filled(image), image, options, tell), height, width)
+        alpha = image.alpha
+        if alpha is not None:
+            alpha = resize(alpha, height, width, "replicate")
+        return replace(image, rgb=rgb, alpha=alpha)
+
+    def _passes(
+        self, rgb: Array, image: Image, options: Options, tell: Callable[[], None]
+    ) -> Array:
+        for engine in self.plan(image.height, image.width, options):
+            rgb = one_pass(
+                rgb,
+                engine,
+                tile=options.tile,
+                batch_pixels=options.batch_pixels,
+                strength=options.strength,
+                tell=tell,
+            )
+        return rgb
+
+
+def _filled(image: Image) -> Array:
+    return image.rgb if image.alpha is None else fill_hidden(image.rgb, image.alpha)
+
+
+def _resized(rgb: Array, height: int, width: int) -> Array:
+    return rgb if rgb.shape[:2] == (height, width) else resize(rgb, height, width)
+
+
+def _to_array(image: Image, ndim: int) -> Array:
+    if ndim == 2:
+        return image.rgb[..., 0]
+    return image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
+
+
+def _counter(total: int, progress: Progress | None) -> Callable[[], None]:
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return tell
+
+
+def output_format(frames: Sequence[Image], options: Options) -> str:
+    """The format asked for, or the input's where it can be written, or one that loses nothing."""
+    if options.format is not None:
+        return options.format
+    source = frames[0].format.lower()
+    if len(frames) > 1:
+        return source if source in ("png", "webp") else "webp"
+    return source if source in ("png", "jpeg", "webp", "tiff", "avif") else "png"
+
+
+def write(frames: Sequence[Image], options: Options) -> bytes:
+    """Encode frames as the options ask.
+
+    Raises:
+        OutputError: the format cannot hold them.
+    """
+    return encode(
+        frames,
+        output_format(frames, options),
+        quality=options.quality,
+        lossless=options.lossless,
+        keep_metadata=options.keep_metadata,
+        background=options.background,
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        PictureError: it cannot be read; the message says why.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"cannot read {path}: {error.strerror or error}") from error

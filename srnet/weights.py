@@ -1,0 +1,138 @@
+"""Weights files: safetensors with the card in the header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srnet.card import Card
+from srnet.errors import OptionError, WeightsError
+
+if TYPE_CHECKING:
+    from srnet.model import SRNet
+
+DEFAULT_FAMILY = "photo"  # most pictures that people have are JPEGs
+_KEY = "srnet.card"
+_MAX_HEADER = 1 << 20  # bytes; ours are about 10 kB
+
+
+def folder() -> Path:
+    """The folder with the weights that come with srnet."""
+    package = Path(__file__).parent
+    installed = package / "shipped"
+    return installed if installed.is_dir() else package.parent / "weights"
+
+
+def shipped() -> dict[str, Path]:
+    """The weights that come with srnet: name to file, sorted by name."""
+    return {path.stem: path for path in sorted(folder().glob("*.safetensors"))}
+
+
+def find(name: str) -> list[Path]:
+    """The files of a family (``photo``), of one name (``photo-x2``), or at a path.
+
+    Raises:
+        OptionError: nothing has that name; the message lists what there is.
+    """
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        if path.is_file():
+            return [path]
+        raise OptionError(f"there is no weights file {name}")
+    known = shipped()
+    files = (
+        [known[name]]
+        if name in known
+        else [file for stem, file in known.items() if stem.rsplit("-x", 1)[0] == name]
+    )
+    if not files:
+        raise OptionError(
+            f"there is no model {name!r}: choose one of {', '.join(families())}, "
+            f"or one of {', '.join(known)}, or give the path of a .safetensors file"
+        )
+    return files
+
+
+def families() -> list[str]:
+    """Names without scale of the weights that come with srnet, sorted."""
+    return sorted({stem.rsplit("-x", 1)[0] for stem in shipped()})
+
+
+def read_card(path: Path) -> Card:
+    """Read the card of a weights file, without torch and without its tensors.
+
+    Raises:
+        WeightsError: not a weights file of srnet.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= _MAX_HEADER:
+                raise WeightsError(f"{path} is not a safetensors file")
+            metadata = json.loads(file.read(length)).get("__metadata__", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} cannot be read as a safetensors file: {error}") from error
+    if _KEY not in metadata:
+        raise WeightsError(f"{path} holds no card: it was not written by `srnet train`")
+    return Card.from_json(metadata[_KEY])
+
+
+def save(path: Path, net: SRNet, card: Card) -> None:
+    """Write weights (float32) and card; the file appears whole or not at all."""
+    from safetensors.torch import save as to_bytes
+
+    tensors = {k: v.detach().float().cpu().contiguous() for k, v in net.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(to_bytes(tensors, {_KEY: card.to_json()}))
+    partial.replace(path)
+
+
+def load(path: Path) -> tuple[SRNet, Card]:
+    """Build the network of a file and fill in every tensor, strictly.
+
+    Raises:
+        WeightsError: missing, unexpected or misshapen tensors, or no card.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from srnet.model import SRNet
+
+    card = read_card(path)
+    net = SRNet(card.net)
+    try:
+        net.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{path} does not fit its card: {error}") from error
+    return net.eval(), card
+
+
+def warm_start(net: SRNet, path: Path) -> Card:
+    """Copy what fits from another file: all but the tail when the scales differ.
+
+    Returns the card of that file.
+
+    Raises:
+        WeightsError: the bodies differ.
+    """
+    source, card = load(path)
+    tensors: Mapping[str, object] = source.state_dict()
+    same_scale = card.scale == net.config.scale
+    kept = {k: v for k, v in tensors.items() if same_scale or not k.startswith("tail.")}
+    own = net.state_dict()
+    if any(
+        k not in own or own[k].shape != v.shape for k, v in source.state_dict().items() if k in kept
+    ):
+        raise WeightsError(f"{path} has another body than the network to train: {card.net}")
+    own.update({k: v for k, v in source.state_dict().items() if k in kept})
+    net.load_state_dict(own)
+    return card
+
+
+def record(path: Path, metrics: Mapping[str, float]) -> None:
+    """Add measured figures to the card of a weights file; the tensors stay as they are."""
+    net, card = load(path)
+    save(path, net, replace(card, metrics={**card.metrics, **metrics}))

@@ -1,0 +1,180 @@
+"""One picture of a batch on its way from file to file: its stages, one method each."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import Literal
+
+from srnet.alpha import fill_hidden
+from srnet.errors import OutputError
+from srnet.image import Header, Image, encode, read_header, write_atomic
+from srnet.metrics import consistency
+from srnet.naming import Job
+from srnet.report import Row, Status
+from srnet.upscaler import Options, Progress, Upscaler, read_file, write
+
+Existing = Literal["refuse", "skip", "replace"]  # what to do where the target is there already
+
+
+@dataclass(eq=False)
+class Work:
+    """A job, and what is known and held of its picture so far."""
+
+    job: Job
+    upscaler: Upscaler
+    options: Options
+    existing: Existing = "refuse"
+    status: Status = "pending"
+    error: str | None = None
+
+    header: Header | None = None
+    size: tuple[int, int] | None = None  # height, width of the result
+    models: tuple[str, ...] = ()
+    cost: int = 0  # bytes of its pixels, input and output
+    seconds: dict[str, float] = field(default_factory=dict)
+    consistency: float | None = None
+
+    inputs: Sequence[Image] = ()
+    results: Sequence[Image] = ()
+    residual: Image | None = None
+
+    def __post_init__(self) -> None:
+        """Decide what is not to be started: the target is there."""
+        target, residual = self.job.target, self.job.residual
+        if self.existing == "replace":
+            return
+        if self.existing == "skip":
+            self.status = "skipped" if _is_there(target) else "pending"
+            return
+        taken = target if _is_there(target) else residual if _is_there(residual) else None
+        if taken is not None:
+            self.status, self.error = "failed", f"{taken} exists: {_CURE}"
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds of the block to those of a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0) + time.perf_counter() - start
+
+    def open(self) -> bytes:
+        """Read the file, and what its header says of the work.
+
+        Raises:
+            SRNetError: it cannot be read, or is too large, or the size cannot be reached.
+        """
+        source = self.job.source
+        with self.timed("decode"):
+            data = sys.stdin.buffer.read() if source is None else read_file(source)
+            self.header = header = read_header(data, text(source))
+            self.upscaler.check(header, self.options)
+        engines = self.upscaler.plan(header.height, header.width, self.options)
+        self.models = tuple(engine.card.name for engine in engines)
+        self.size = self.upscaler.size(header.height, header.width, self.options)
+        area = header.height * header.width
+        largest = max(prod(self.size), area * prod(e.card.scale for e in engines) ** 2)
+        samples = (1 if header.grey else 3) + header.alpha
+        self.cost = (area + largest) * samples * header.frames * header.depth // 8
+        return data
+
+    def decode(self, data: bytes) -> None:
+        """Decode what :meth:`open` has read."""
+        with self.timed("decode"):
+            self.inputs = self.upscaler.decode(data, text(self.job.source), self.options)
+
+    def enlarge(self, progress: Progress) -> None:
+        """Run the network; ``progress`` as for :meth:`srnet.upscaler.Upscaler.run`."""
+        with self.timed("network"):
+            self.results = self.upscaler.run(self.inputs, self.options, progress)
+            self.inputs = self.inputs[:1]  # which the first result is checked against
+            if self.job.residual is not None:
+                _, self.residual = self.upscaler.residual(self.inputs[0], self.options, progress)
+
+    def finish(self) -> None:
+        """Encode, check against the input, write.
+
+        Raises:
+            OutputError: the format cannot hold the picture, or the file cannot be written.
+        """
+        options = replace(self.options, format=self.job.format or self.options.format)
+        with self.timed("encode"):
+            data = write(self.results, options)
+            self.consistency = _consistency(self.inputs[0], self.results[0])
+            if self.job.residual is not None and self.residual is not None:
+                _store(self.job.residual, encode([self.residual], "png"))
+            if self.existing != "replace" and _is_there(self.job.target):
+                raise OutputError(f"{self.job.target} has appeared meanwhile: {_CURE}")
+            _store(self.job.target, data)
+
+    def drop(self) -> None:
+        """Let go of the pixels."""
+        self.inputs = self.results = ()
+        self.residual = None
+
+    @property
+    def megapixels(self) -> float:
+        """Of the result, all frames together; 0 before :meth:`open`."""
+        return prod(self.size) * self.header.frames / 1e6 if self.size and self.header else 0.0
+
+    def row(self) -> Row:
+        """Its line in the report."""
+        row = Row(
+            input=text(self.job.source),
+            output=text(self.job.target),
+            status=self.status,
+            input_size=(self.header.width, self.header.height) if self.header else None,
+            output_size=self.size[::-1] if self.size else None,
+            frames=self.header.frames if self.header else None,
+            models=self.models,
+            seconds={stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
+            error=self.error,
+        )
+        if self.status != "done":
+            return row
+        return replace(
+            row,
+            megapixels_per_second=round(self.megapixels / max(self.seconds["network"], 1e-6), 3),
+            consistency_db=None if self.consistency is None else round(self.consistency, 2),
+            residual=str(self.job.residual) if self.job.residual else None,
+        )
+
+
+_CURE = "use --overwrite or --skip-existing, or choose another output"
+
+
+def text(path: Path | None) -> str:
+    """A path for people; a dash for the standard streams."""
+    return "-" if path is None else str(path)
+
+
+def _is_there(path: Path | None) -> bool:
+    return path is not None and os.path.lexists(path)
+
+
+def _store(path: Path | None, data: bytes) -> None:
+    if path is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    write_atomic(path, data)
+
+
+def _consistency(source: Image, result: Image) -> float | None:
+    """See :func:`srnet.metrics.consistency`; None where the result is smaller."""
+    if result.height < source.height or result.width < source.width:
+        return None
+    rgb = source.rgb if source.alpha is None else fill_hidden(source.rgb, source.alpha)
+    return consistency(rgb, result.rgb)

@@ -1,0 +1,65 @@
+"""Tiny networks and fake engines that the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from srnet.bicubic import resize
+from srnet.card import Card, NetConfig
+
+TINY = {"features": 4, "blocks": 1}
+
+
+def tiny_card(scale: int = 2, name: str = "tiny", **net: object) -> Card:
+    config = NetConfig(scale=scale, **{**TINY, **net})
+    return Card(name=f"{name}-x{scale}", net=config, halo=config.halo)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Weights files of random networks that add a visible residual, one for each scale."""
+    import torch
+
+    from srnet.model import SRNet
+    from srnet.weights import save
+
+    folder = tmp_path_factory.mktemp("weights")
+    files = {}
+    for scale in (2, 3, 4):
+        torch.manual_seed(scale)
+        card = tiny_card(scale)
+        net = SRNet(card.net)
+        torch.nn.init.normal_(net.tail.weight, std=0.05)
+        files[scale] = folder / f"{card.name}.safetensors"
+        save(files[scale], net, card)
+    return files
+
+
+class FakeEngine:
+    """Bicubic plus a constant, without torch; remembers the shapes of its batches."""
+
+    def __init__(self, scale: int = 2, added: float = 0.0) -> None:
+        self.card = tiny_card(scale, "fake")
+        self.added = added
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        s = self.card.scale
+        for batch in batches:
+            self.shapes.append(batch.shape)
+            height, width = batch.shape[1] * s, batch.shape[2] * s
+            yield np.stack([resize(x, height, width, "replicate") + self.added for x in batch])
+
+
+@pytest.fixture
+def fake_engine() -> type[FakeEngine]:
+    return FakeEngine
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -1,0 +1,39 @@
+"""Colour under transparent pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from srnet.alpha import fill_hidden
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_visible_pixels_are_untouched(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    alpha = rng.choice([0, 1, 128, 255], (height, width)).astype(np.uint8)
+    filled = fill_hidden(rgb, alpha)
+    assert filled.dtype == rgb.dtype
+    np.testing.assert_array_equal(filled[alpha > 0], rgb[alpha > 0])
+    if (alpha > 0).any():  # new colours lie between those that can be seen
+        seen = rgb[alpha > 0]
+        assert (filled >= seen.min(axis=0)).all()
+        assert (filled <= seen.max(axis=0)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_one_visible_pixel_colours_everything(dtype: type) -> None:
+    rgb = np.zeros((13, 9, 3), dtype)
+    alpha = np.zeros((13, 9), dtype)
+    rgb[4, 5], alpha[4, 5] = (200, 100, 50), 255
+    assert (fill_hidden(rgb, alpha) == (200, 100, 50)).all()
+
+
+def test_nothing_to_do_returns_the_same_array() -> None:
+    rgb = np.zeros((3, 3, 3), np.uint8)
+    assert fill_hidden(rgb, np.full((3, 3), 255, np.uint8)) is rgb
+    assert fill_hidden(rgb, np.zeros((3, 3), np.uint8)) is rgb

@@ -1,0 +1,61 @@
+"""Comparisons: figures, panels, the details that differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+from srnet.cli import app
+from srnet.compare import score, side_by_side
+from srnet.errors import OptionError
+from srnet.image import Image, decode
+
+
+@pytest.fixture
+def two(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    a = rng.integers(50, 200, (64, 96, 3), dtype=np.uint8)
+    b = a.copy()
+    b[32:48, 64:80] += 40
+    return a, b
+
+
+def test_score(two: tuple[np.ndarray, np.ndarray]) -> None:
+    same, other = score(Image(two[0]), Image(two[0])), score(Image(two[0]), Image(two[1]))
+    assert (same.psnr, same.largest) == (float("inf"), 0)
+    assert same.ssim == pytest.approx(1)
+    assert other.largest == 40
+    assert other.psnr < 40
+
+
+def test_side_by_side_shows_the_difference(two: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = two
+    sheet = side_by_side([Image(a), Image(b)], crops=1, crop=16).rgb
+    assert sheet.shape == (64 + 8 + 64, 96 + 8 + 96, 3)
+    np.testing.assert_array_equal(sheet[:64, :96], a)
+    np.testing.assert_array_equal(sheet[:64, 104:], b)
+    zoomed = a[32:48, 64:80].repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(sheet[72:, :64], zoomed)
+    with pytest.raises(OptionError, match="same size"):
+        side_by_side([Image(a), Image(b[1:])])
+
+
+def test_command(two: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.png" for n in ("a", "b", "small")]
+    for file, array in zip(files, (*two, two[0][::2, ::2]), strict=True):
+        PIL.Image.fromarray(array).save(file)
+    a, b, small = map(str, files)
+    sheet = tmp_path / "sheet.png"
+    run = CliRunner().invoke
+    done = run(app, ["compare", a, b, "--reference", a, "-o", str(sheet), "--json"])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout)
+    assert figures["second against reference"]["largest"] == 40
+    assert decode(sheet.read_bytes())[0].width == 3 * 64 * 4 + 16  # the details are wider than these panels
+    assert run(app, ["compare", a, b, "-o", str(sheet)]).exit_code != 0  # never overwrites
+    enlarged = run(app, ["compare", a, small])
+    assert "PSNR" in enlarged.stdout

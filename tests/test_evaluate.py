@@ -1,0 +1,99 @@
+"""Evaluation: benchmark layouts, scores that can be worked out, the real benchmark if given."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+from srnet import weights
+from srnet.bicubic import resize
+from srnet.cli import app
+from srnet.degrade import clean
+from srnet.errors import DataError
+from srnet.evaluate import jpeg_degradation, mean, pairs, scores
+from srnet.upscaler import Upscaler
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Two pictures whose size is no multiple of the scale, one of them grey."""
+    for name, shape in (("b", (53, 47, 3)), ("a", (50, 61))):
+        coarse = rng.integers(0, 256, (9, 8, *shape[2:]), dtype=np.uint8)
+        PIL.Image.fromarray(resize(coarse, *shape[:2])).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_bicubic_engine_scores_as_bicubic(folder: Path, fake_engine: type) -> None:
+    rows = list(scores(Upscaler([fake_engine(2)]), pairs(folder, 2), 2))
+    assert [row.name for row in rows] == ["a", "b"]
+    for row in rows:  # mirrored and replicated borders differ in the shaved rim only
+        assert row.psnr == pytest.approx(row.bicubic_psnr, abs=0.4)
+    assert mean(rows).psnr == pytest.approx((rows[0].psnr + rows[1].psnr) / 2)
+
+
+def test_low_files_are_read_where_they_are(folder: Path, tmp_path: Path) -> None:
+    made = list(pairs(folder, 2))
+    bench = tmp_path / "bench"
+    (bench / "HR").mkdir(parents=True)
+    (bench / "LRbicx2").mkdir()
+    for pair in made:
+        (bench / "HR" / f"{pair.name}.png").write_bytes((folder / f"{pair.name}.png").read_bytes())
+        marked = np.clip(pair.low, 0, 200)
+        PIL.Image.fromarray(marked).save(bench / "LRbicx2" / f"{pair.name}x2.png")
+    read = list(pairs(bench, 2))
+    for a, b in zip(made, read, strict=True):
+        np.testing.assert_array_equal(b.low, np.clip(a.low, 0, 200))
+        np.testing.assert_array_equal(a.high, b.high)
+    assert next(pairs(bench, 2, jpeg_degradation(50))).low.max() > 200  # made, not read
+    PIL.Image.fromarray(marked[1:]).save(bench / "LRbicx2" / "ax2.png")
+    with pytest.raises(DataError, match="expected at x2"):
+        list(pairs(bench, 2))
+
+
+def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    model = tmp_path / "tiny-x2.safetensors"
+    model.write_bytes(tiny_weights[2].read_bytes())
+    command = ["eval", str(folder), "-m", str(model), "--json", "--each", "--record"]
+    done = CliRunner().invoke(app, [*command, "--jpeg", "60"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [row["picture"] for row in rows] == ["a", "b", "mean"]
+    metrics = weights.read_card(model).metrics
+    assert metrics[f"{folder.name} jpeg 60 psnr"] == rows[-1]["psnr"]
+    zero = CliRunner().invoke(
+        app, ["eval", str(folder), "-m", str(model), "--json", "--strength", "0"]
+    )
+    row = json.loads(zero.stdout)[0]
+    assert row["psnr"] == pytest.approx(row["bicubic_psnr"], abs=0.4)
+
+
+def test_photo_degradation_scores_the_same_twice(folder: Path, tiny_weights: dict) -> None:
+    command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json", "--photo"]
+    assert CliRunner().invoke(app, command).stdout == CliRunner().invoke(app, command).stdout
+
+
+BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside
+
+BICUBIC = {  # dB on Y, from the low-resolution files that papers use
+    "Set5": {2: 33.67, 3: 30.40, 4: 28.43},
+    "Set14": {2: 30.33, 3: 27.63, 4: 26.09},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BENCH is None, reason="set SRNET_BENCH to the folder with Set5 and Set14")
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", ["Set5", "Set14"])
+def test_benchmark_convention(name: str, scale: int, fake_engine: type) -> None:
+    folder = Path(str(BENCH)) / name
+    found = list(pairs(folder, scale))
+    for pair in found:  # our shrink is MATLAB's
+        np.testing.assert_array_equal(clean(pair.high, scale), pair.low)
+    row = mean(list(scores(Upscaler([fake_engine(scale)]), iter(found), scale)))
+    assert row.bicubic_psnr == pytest.approx(BICUBIC[name][scale], abs=0.01)

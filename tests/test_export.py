@@ -1,0 +1,39 @@
+"""ONNX export: equal to torch, card inside, nothing left behind on failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from srnet import export
+from srnet.card import Card
+from srnet.cli import app
+from srnet.errors import OutputError
+
+onnx = pytest.importorskip("onnx")
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_export_equals_torch(tiny_weights: dict[int, Path], scale: int, tmp_path: Path) -> None:
+    target = tmp_path / "net.onnx"
+    done = CliRunner().invoke(app, ["export", str(tiny_weights[scale]), "-o", str(target)])
+    assert done.exit_code == 0, done.output
+    model = onnx.load(target)
+    card = Card.from_json({p.key: p.value for p in model.metadata_props}["srnet.card"])
+    assert card.scale == scale
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    assert [d.dim_value for d in shape][1] == 3
+    assert all(shape[i].dim_param for i in (0, 2, 3))
+    again = CliRunner().invoke(app, ["export", str(tiny_weights[scale]), "-o", str(target)])
+    assert again.exit_code != 0
+
+
+def test_wrong_model_is_not_written(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_difference", lambda net, path: 0.1)
+    with pytest.raises(OutputError, match="differ from torch"):
+        export.export_onnx(tiny_weights[2], tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []

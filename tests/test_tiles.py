@@ -1,0 +1,48 @@
+"""Tile plans: equal crops, cores that partition, margins as wide as the halo."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from srnet import tiles
+from srnet.errors import OptionError
+
+sizes = st.integers(1, 97)
+
+
+@given(sizes, sizes, st.integers(1, 40), st.integers(0, 9))
+def test_plan(height: int, width: int, extra: int, halo: int) -> None:
+    tile = 2 * halo + extra
+    plan = tiles.plan(height, width, tile, halo)
+    seen = np.zeros((height, width), int)
+    for t in plan:
+        assert (t.height, t.width) == (plan[0].height, plan[0].width)
+        assert t.height <= max(tile, 1)
+        assert t.width <= max(tile, 1)
+        assert 0 <= t.y <= height - t.height
+        assert 0 <= t.x <= width - t.width
+        assert t.top - t.y >= (halo if t.y > 0 else 0)
+        assert t.left - t.x >= (halo if t.x > 0 else 0)
+        assert t.y + t.height - t.bottom >= (halo if t.y + t.height < height else 0)
+        assert t.x + t.width - t.right >= (halo if t.x + t.width < width else 0)
+        seen[t.top : t.bottom, t.left : t.right] += 1
+    assert (seen == 1).all()
+
+
+@given(sizes, sizes, st.integers(1, 20), st.sampled_from([1, 2, 3]))
+def test_crop_core_paste_rebuild_the_picture(h: int, w: int, extra: int, scale: int) -> None:
+    picture = np.arange(h * w).reshape(h, w)
+    canvas = np.full((h * scale, w * scale), -1)
+    for t in tiles.plan(h, w, 6 + extra, 3):
+        enlarged = tiles.crop(picture, t).repeat(scale, 0).repeat(scale, 1)
+        tiles.paste(canvas, t, tiles.core(enlarged, t, scale), scale)
+    np.testing.assert_array_equal(canvas, picture.repeat(scale, 0).repeat(scale, 1))
+
+
+def test_tile_without_core_is_refused() -> None:
+    with pytest.raises(OptionError, match="at least 11"):
+        tiles.plan(100, 100, 10, 5)
+    assert len(tiles.plan(8, 8, 10, 5)) == 1  # the picture is one tile: nothing to cut

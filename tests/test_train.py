@@ -1,0 +1,229 @@
+"""Training: it learns, resumes exactly, averages, shares work between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from srnet import weights
+from srnet.bicubic import resize
+from srnet.card import Data, NetConfig
+from srnet.data import Patches
+from srnet.errors import OptionError, WeightsError
+from srnet.train import Run, TrainConfig, learning_rate, train
+
+CONFIG = TrainConfig(
+    name="tiny-x2",
+    net=NetConfig(2, 4, 1),
+    iterations=12,
+    batch=2,
+    patch=12,
+    warmup=3,
+    precision="float32",
+    device="cpu",
+    log_every=1,
+    save_every=6,
+    validate_every=6,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    coarse = [rng.integers(0, 2, (12, 12, 3), dtype=np.uint8) * 200 for _ in range(3)]
+    return [np.kron(c, np.ones((6, 6, 1), np.uint8)) + 20 for c in coarse]  # sharp squares
+
+
+def patches(pictures: list[np.ndarray], config: TrainConfig) -> Patches:
+    return Patches(
+        pictures, config.net.scale, config.patch, config.batch, config.degradation, config.seed
+    )
+
+
+def run_through(config: TrainConfig, pictures: list[np.ndarray], output: Path, **kw) -> list[dict]:
+    rows: list[dict] = []
+    run = Run(config)
+    if output.with_suffix(".ckpt").exists():
+        run.restore(output.with_suffix(".ckpt"))
+    train(run, patches(pictures, config), output, data=Data(), report=rows.append, **kw)
+    return rows
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+def test_it_beats_bicubic(optimizer: str, pictures: list[np.ndarray], tmp_path: Path) -> None:
+    config = replace(CONFIG, iterations=150, batch=8, log_every=10, lr=1e-2, optimizer=optimizer)
+    rows = run_through(config, pictures, tmp_path / "tiny-x2.safetensors")
+    assert rows[-1]["loss"] < 0.75 * rows[0]["loss"]
+    net, card = weights.load(tmp_path / "tiny-x2.safetensors")
+    small = resize(pictures[0], 36, 36)
+    x = torch.from_numpy(small.copy()).permute(2, 0, 1)[None].float() / 255
+    target = torch.from_numpy(pictures[0].copy()).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        ours, plain = ((y - target).square().mean() for y in (net(x), net.base(x)))
+    assert ours < 0.8 * plain
+    assert card.training.iterations == 150
+
+
+def test_resume_is_exact(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    whole = run_through(CONFIG, pictures, tmp_path / "a-x2.safetensors")
+    output = tmp_path / "b-x2.safetensors"
+
+    class Cut(Exception): ...
+
+    def cut(row: dict) -> None:
+        if row["iteration"] == 8:  # two steps after a checkpoint: they are done again
+            raise Cut
+
+    with pytest.raises(Cut):
+        train(Run(CONFIG), patches(pictures, CONFIG), output, data=Data(), report=cut)
+    rest = run_through(CONFIG, pictures, output)
+    assert [r["iteration"] for r in rest] == list(range(7, 13))
+    assert [r["loss"] for r in rest] == [r["loss"] for r in whole[6:]]
+    a, b = (weights.load(tmp_path / f"{n}-x2.safetensors")[0].state_dict() for n in "ab")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_other_settings_do_not_resume(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    with pytest.raises(WeightsError, match="other settings"):
+        run_through(replace(CONFIG, lr=1e-3), pictures, output)
+
+
+def test_validation_lands_in_the_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    seen: list[int] = []
+
+    def validate(path: Path) -> dict[str, float]:
+        seen.append(weights.read_card(path).training.iterations)
+        return {"validation psnr": float(len(seen))}
+
+    rows = run_through(CONFIG, pictures, output, validate=validate)
+    assert seen == [6, 12]
+    assert weights.read_card(output).metrics == {"validation psnr": 2.0}
+    assert {"iteration": 6, "validation psnr": 1.0} in rows
+
+
+def test_average_follows_the_weights(pictures: list[np.ndarray]) -> None:
+    run = Run(CONFIG)
+    source = patches(pictures, CONFIG)
+    expected = {k: v.clone() for k, v in run.net.state_dict().items()}
+    for i in range(3):
+        run.step(source.draw(i))
+        decay = (1 + i) / (10 + i)
+        for k, v in run.net.state_dict().items():
+            expected[k] = decay * expected[k] + (1 - decay) * v
+    for k, v in run.average.items():
+        torch.testing.assert_close(v, expected[k])
+
+
+def test_start_from_other_weights(
+    pictures: list[np.ndarray], tmp_path: Path, tiny_weights: dict[int, Path]
+) -> None:
+    config = replace(CONFIG, name="tiny-x4", net=NetConfig(4, 4, 1))
+    run = Run(config, tiny_weights[2])
+    train(run, patches(pictures, config), tmp_path / "tiny-x4.safetensors", data=Data())
+    training = weights.read_card(tmp_path / "tiny-x4.safetensors").training
+    assert training.started_from == "tiny-x2 version 1"
+
+
+def test_learning_rate() -> None:
+    config = replace(CONFIG, lr=1.0, warmup=4, iterations=100)
+    rates = [learning_rate(config, i) for i in range(100)]
+    assert rates[0] == pytest.approx(0.25, rel=0.01)
+    assert max(rates) == pytest.approx(1, rel=0.01)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] < 0.02
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(OptionError, match="batch"):
+        replace(CONFIG, batch=0)
+
+
+def test_command_writes_weights_log_and_tensorboard(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i, picture in enumerate(pictures):
+        PIL.Image.fromarray(picture).save(folder / f"{i}.png")
+    output = tmp_path / "out" / "tiny-x2.safetensors"
+    command = (
+        f"train {folder} -o {output} --features 4 --blocks 1 --iterations 4 --batch 2 --patch 12 "
+        f"--validate {folder} --precision float32 --device cpu --save-every 2"
+    ).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "srnet", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    card = weights.read_card(output)
+    assert card.data.pictures == 3
+    assert card.metrics["validation psnr"] > 10
+    logs = output.with_suffix(".logs")
+    rows = [json.loads(line) for line in (logs / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["iteration"] == 4
+    assert rows[0]["gflops"] > 0
+    assert list(logs.glob("events.*"))
+
+
+_WORKER = """
+import sys, json, pathlib, numpy as np, torch
+from srnet.card import Data, NetConfig
+from srnet.data import Patches
+from srnet.train import Run, TrainConfig, distributed, train
+torch.set_num_threads(1)
+config = TrainConfig(**json.loads(sys.argv[1]) | {"net": NetConfig(2, 4, 1)})
+pictures = list(np.load(sys.argv[2]))
+with distributed("cpu"):
+    run = Run(config)
+    source = Patches(pictures, 2, config.patch, config.batch, "clean", 0)
+    train(run, source, pathlib.Path(sys.argv[3]), data=Data())
+    torch.save(run.net.state_dict(), f"{sys.argv[3]}.rank{run.rank}")
+"""
+
+
+def test_two_processes_train_one_network(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    """Two processes with a batch of 2 each take the steps of one with both batches."""
+    np.save(tmp_path / "p.npy", np.stack(pictures))
+    config = {"name": "t-x2", "iterations": 3, "batch": 2, "patch": 12, "warmup": 1}
+    config |= {"device": "cpu", "precision": "float32"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = tmp_path / "t-x2.safetensors"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WORKER, json.dumps(config), str(tmp_path / "p.npy"), str(out)],
+            env=os.environ
+            | {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    assert [p.wait(timeout=100) for p in processes] == [0, 0]
+    ranks = [torch.load(f"{out}.rank{r}", weights_only=True) for r in range(2)]
+    assert all(torch.equal(ranks[0][k], ranks[1][k]) for k in ranks[0])
+
+    single = Run(TrainConfig(**config | {"net": NetConfig(2, 4, 1)}))
+    source = Patches(pictures, 2, 12, 2, "clean", 0)
+    for i in range(3):
+        both = [source.draw(i, rank) for rank in range(2)]
+        merged = replace(
+            both[0],
+            low=np.concatenate([b.low for b in both]),
+            high=np.concatenate([b.high for b in both]),
+        )
+        single.step(merged)
+    for k, v in single.net.state_dict().items():
+        torch.testing.assert_close(ranks[0][k], v, atol=2e-5, rtol=1e-4)

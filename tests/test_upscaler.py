@@ -1,0 +1,185 @@
+"""The product object: every kind of picture, sizes, strength, residual, limits, progress."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import srnet
+from srnet.bicubic import resize
+from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
+from srnet.image import Image, decode, read_header
+from srnet.upscaler import RESIDUAL_GAIN, Options, Upscaler
+
+
+def png(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(array).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def up(tiny_weights: dict[int, Path]) -> Upscaler:
+    return srnet.load(str(tiny_weights[2]), device="cpu", precision="float32")
+
+
+@pytest.fixture
+def picture(rng: np.random.Generator) -> np.ndarray:
+    return resize(rng.integers(0, 256, (7, 6, 3), dtype=np.uint8), 35, 29)
+
+
+def test_same_kind_comes_back(up: Upscaler, picture: np.ndarray, tmp_path: Path) -> None:
+    from_array = up(picture)
+    assert from_array.shape == (70, 58, 3)
+    np.testing.assert_array_equal(decode(up(png(picture)))[0].rgb, from_array)
+    pil = up(PIL.Image.fromarray(picture))
+    assert isinstance(pil, PIL.Image.Image)
+    np.testing.assert_array_equal(np.asarray(pil), from_array)
+    np.testing.assert_array_equal(up(Image(picture)).rgb, from_array)
+    (tmp_path / "a.png").write_bytes(png(picture))
+    path = up(tmp_path / "a.png")
+    assert path == tmp_path / "a_x2.png"
+    np.testing.assert_array_equal(decode(path.read_bytes())[0].rgb, from_array)
+    with pytest.raises(OutputError, match="exists"):
+        up(str(tmp_path / "a.png"))
+
+
+def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
+    grey = up(picture[..., 0])
+    assert grey.shape == (70, 58)
+    rgba = up(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]))
+    np.testing.assert_array_equal(rgba[..., :3], up(picture))
+    assert (rgba[..., 3] == 255).all()
+    deep = up(picture.astype(np.uint16) * 257)
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 257 - up(picture)).max() < 1
+
+
+def test_grey_goes_through_as_three_equal_channels(up: Upscaler, picture: np.ndarray) -> None:
+    grey = picture[..., :1] // 3 + 80  # away from the ends, where colours would be clipped
+    coloured = up(np.repeat(grey, 3, axis=2)).astype(float)
+    expected = coloured @ [0.299, 0.587, 0.114]
+    assert np.abs(up(Image(grey)).rgb[..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_black_and_white_stay(fake_engine: type, value: int) -> None:
+    x = np.full((9, 9, 3), value, np.uint8)
+    assert (Upscaler([fake_engine()])(x) == value).all()
+
+
+def test_tiled_equals_whole_within_one_level(up: Upscaler, picture: np.ndarray) -> None:
+    tiled = up(picture, Options(tile=13, batch_pixels=400))
+    assert np.abs(tiled.astype(int) - up(picture)).max() <= 1
+
+
+def test_strength(up: Upscaler, picture: np.ndarray) -> None:
+    full = up(picture).astype(float)
+    none = up(picture, Options(strength=0, tile=20)).astype(float)
+    half = up(picture, Options(strength=0.5, tile=20)).astype(float)
+    bicubic = resize(picture.astype(np.float32), 70, 58, "replicate")
+    assert np.abs(none - np.clip(bicubic, 0, 255)).max() <= 0.51
+    inside = (full > 0) & (full < 255) & (none > 0) & (none < 255)
+    assert np.abs(half - (full + none) / 2)[inside].max() <= 1
+    with pytest.raises(OptionError):
+        Options(strength=1.5)
+
+
+def test_residual(up: Upscaler, picture: np.ndarray) -> None:
+    added, view = up.residual(Image(picture))
+    assert added.shape == (70, 58, 3)
+    assert added.dtype == np.float32
+    bicubic = resize(picture.astype(np.float32) / 255, 70, 58, "replicate")
+    rebuilt = np.clip(bicubic + added, 0, 1) * 255
+    assert np.abs(rebuilt - up(picture)).max() <= 0.51
+    expected = np.clip(127.5 + 255 * RESIDUAL_GAIN * added, 0, 255)
+    assert np.abs(view.rgb - expected).max() <= 0.51
+    nothing, plain = Upscaler([up.engines[2]]).residual(Image(picture), Options(strength=0))
+    assert np.abs(nothing).max() < 1e-5
+    assert (np.abs(plain.rgb.astype(int) - 128) <= 1).all()
+
+
+def test_no_dark_fringe(fake_engine: type) -> None:
+    rgb = np.zeros((12, 12, 3), np.uint8)  # black where nothing is seen
+    alpha = np.zeros((12, 12), np.uint8)
+    rgb[3:9, 3:9], alpha[3:9, 3:9] = 255, 255
+    large = Upscaler([fake_engine()])(Image(rgb, alpha))
+    assert (large.rgb[large.alpha > 0] == 255).all()
+    assert large.alpha[12, 12] == 255
+    assert large.alpha[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "runs"),
+    [
+        ({}, (20, 30), 1),
+        ({"scale": 1}, (10, 15), 1),
+        ({"scale": 3}, (30, 45), 1),
+        ({"scale": 8}, (80, 120), 2),
+        ({"scale": 2.5}, (25, 38), 1),
+        ({"width": 33}, (22, 33), 1),
+        ({"height": 90}, (90, 135), 2),
+        ({"fit": (30, 30)}, (20, 30), 1),
+        ({"fit": (6, 6)}, (4, 6), 0),
+    ],
+)
+def test_sizes_and_passes(fake_engine: type, options: dict, size: tuple, runs: int) -> None:
+    engines = [fake_engine(4), fake_engine(2)]
+    x = np.full((10, 15, 3), 77, np.uint8)
+    y = Upscaler(engines)(x, Options(**options))
+    assert y.shape == (*size, 3)
+    assert (y == 77).all()
+    assert sum(len(e.shapes) for e in engines) == runs
+
+
+def test_progress_counts_every_batch(fake_engine: type) -> None:
+    seen: list[tuple[int, int]] = []
+    up = Upscaler([fake_engine(2), fake_engine(4)])
+    frames = [Image(np.zeros((40, 30, 3), np.uint8))] * 2
+    up.run(frames, Options(scale=8, tile=20, batch_pixels=400), lambda *p: seen.append(p))
+    total = seen[0][1]
+    assert seen == [(i + 1, total) for i in range(total)]
+    assert total > 10
+
+
+def test_an_exception_in_progress_stops_at_once(fake_engine: type) -> None:
+    engine = fake_engine()
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        Upscaler([engine])(np.zeros((90, 90, 3), np.uint8), Options(tile=20), stop)
+    assert len(engine.shapes) == 1
+
+
+def test_limit_is_read_from_the_header(fake_engine: type) -> None:
+    data = png(np.zeros((100, 100, 3), np.uint8))[:60]  # the header, and no picture
+    with pytest.raises(TooLargeError, match="limit"):
+        Upscaler([fake_engine()]).upscale_bytes(data, Options(max_pixels=39_999))
+    with pytest.raises(PictureError):
+        Upscaler([fake_engine()]).upscale_bytes(data, Options(max_pixels=40_000))
+
+
+def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: np.ndarray) -> None:
+    source, target = tmp_path / "ünï 日本.png", tmp_path / "out.webp"
+    source.write_bytes(png(picture))
+    model = str(tiny_weights[2])
+    assert srnet.upscale(source, target, model=model, scale=3) == target
+    assert read_header(target.read_bytes(), "").width == 87
+    with pytest.raises(OutputError, match="overwrite"):
+        srnet.upscale(source, target, model=model)
+    srnet.upscale(source, target, model=model, overwrite=True)
+    assert read_header(target.read_bytes(), "").width == 58
+    with pytest.raises(PictureError, match=r"missing\.png"):
+        srnet.upscale(tmp_path / "missing.png", tmp_path / "x.png", model=model)
+    with pytest.raises(OptionError, match="unknown option"):
+        srnet.load(model, sharpness=3)
+
+
+def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None:
+    assert up(png(picture)) == up(png(picture))
