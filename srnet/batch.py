@@ -187,10 +187,10 @@ class _Line:
     def _settle(self, place: _Place, status: Status, error: str | None = None) -> None:
         place.work.status, place.work.error = status, error
         place.work.drop()
-        self._room.leave(place.held)
         if status != "pending":
             self._advance(place, 1 - place.told)
             self._tell(lambda listener: listener.finished(place.work.row()))
+        self._room.leave(place.held)
         with self._lock:
             self._left -= 1
             if not self._left:

@@ -6,7 +6,7 @@ import os
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +33,11 @@ class Found:
 class Job:
     """One picture to make."""
 
-    source: Path | None  # None: standard input
+    source: Path | None  # None: standard input, which `data` is
     target: Path | None  # None: standard output
     format: str | None = None  # None: that of the input
     residual: Path | None = None  # where to put a picture of what the network added
+    data: bytes = field(default=b"", repr=False)
 
 
 def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], int]:

@@ -228,15 +228,16 @@ def train(
     Returns the metrics of the last validation.
     """
     config, main = run.config, run.rank == 0
-    started, first = time.monotonic() - run.seconds, run.iteration
+    started, first = time.monotonic() - run.seconds, (run.iteration, run.seconds)
     losses: list[Tensor] = []
     for batch in patches.batches(run.iteration, config.iterations, run.rank):
         losses.append(run.step(batch))
         run.seconds = time.monotonic() - started
         done = run.iteration
         last = done == config.iterations
-        if main and (done % config.log_every == 0 or last):
-            report(_row(run, losses, (time.monotonic() - started) / max(done - first, 1)))
+        if done % config.log_every == 0 or last:
+            if main:
+                report(_row(run, losses, (run.seconds - first[1]) / (done - first[0])))
             losses.clear()
         validating = validate is not None and (done % config.validate_every == 0 or last)
         if main and (done % config.save_every == 0 or last or validating):

@@ -22,12 +22,10 @@ from srnet.image import (
     Image,
     decode,
     encode,
-    from_array,
-    from_pil,
     read_header,
-    to_pil,
     write_atomic,
 )
+from srnet.kinds import from_kind, to_kind
 from srnet.sizes import passes, target_size
 
 Array = npt.NDArray[Any]
@@ -96,13 +94,8 @@ class Upscaler:
             result = self.upscale_bytes(image, options, progress=progress)
         elif isinstance(image, str | Path):
             result = type(image)(self._beside(Path(image), options, progress))
-        elif isinstance(image, Image):
-            result = self.run([image], options, progress)[0]
-        elif isinstance(image, np.ndarray):
-            result = _to_array(self.run([from_array(image)], options, progress)[0], image.ndim)
         else:
-            pil: Any = image
-            result = to_pil(self.run([from_pil(pil)], options, progress)[0])
+            result = to_kind(self.run([from_kind(image)], options, progress)[0], image)
         return cast(Picture, result)
 
     def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
@@ -170,14 +163,19 @@ class Upscaler:
         return [self._enlarge(frame, options, tell) for frame in frames]
 
     def residual(
-        self, image: Image, options: Options | None = None, progress: Progress | None = None
+        self, image: Any, options: Options | None = None, progress: Progress | None = None
     ) -> tuple[Array, Image]:
-        """What the network adds to bicubic. ``progress`` as for :meth:`run`.
+        """What the network adds to bicubic; ``image`` as for a call, its first frame only.
 
         Returns the difference as float32 ``(H, W, C)`` in units of full scale (-1 to 1), and
         a picture of it: grey where nothing was added, ``RESIDUAL_GAIN`` times enhanced.
         """
         options = self.options if options is None else options
+        if isinstance(image, bytes):
+            image = self.decode(image, "picture", options)[0]
+        elif isinstance(image, str | Path):
+            image = self.decode(read_file(Path(image)), str(image), options)[0]
+        image = from_kind(image)
         height, width = self.size(image.height, image.width, options)
         source = to_float(_filled(image))
         tell = _counter(self._count(image, options), progress)
@@ -239,12 +237,6 @@ def _filled(image: Image) -> Array:
 
 def _resized(rgb: Array, height: int, width: int) -> Array:
     return rgb if rgb.shape[:2] == (height, width) else resize(rgb, height, width)
-
-
-def _to_array(image: Image, ndim: int) -> Array:
-    if ndim == 2:
-        return image.rgb[..., 0]
-    return image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
 
 
 def _counter(total: int, progress: Progress | None) -> Callable[[], None]:

@@ -74,7 +74,7 @@ class Work:
         """
         source = self.job.source
         with self.timed("decode"):
-            data = sys.stdin.buffer.read() if source is None else read_file(source)
+            data = self.job.data if source is None else read_file(source)
             self.header = header = read_header(data, text(source))
             self.upscaler.check(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)
@@ -162,8 +162,11 @@ def _is_there(path: Path | None) -> bool:
 
 def _store(path: Path | None, data: bytes) -> None:
     if path is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

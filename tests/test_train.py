@@ -177,6 +177,25 @@ def test_command_writes_weights_log_and_tensorboard(
     assert list(logs.glob("events.*"))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the compiler
+def test_compiled_network_trains_alike(pictures: list[np.ndarray]) -> None:
+    plain, compiled = Run(CONFIG), Run(replace(CONFIG, compile=True))
+    source = patches(pictures, CONFIG)
+    for i in range(2):
+        expected = plain.step(source.draw(i))
+        torch.testing.assert_close(compiled.step(source.draw(i)), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precisions_train_alike(precision: str, pictures: list[np.ndarray]) -> None:
+    run = Run(replace(CONFIG, precision=precision))
+    source = patches(pictures, CONFIG)
+    losses = [float(run.step(source.draw(0))) for _ in range(4)]
+    assert losses[-1] < losses[0]
+    assert run.net.head.weight.dtype == torch.float32
+
+
 _WORKER = """
 import sys, json, pathlib, numpy as np, torch
 from srnet.card import Data, NetConfig

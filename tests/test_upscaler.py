@@ -98,6 +98,8 @@ def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     assert np.abs(rebuilt - up(picture)).max() <= 0.51
     expected = np.clip(127.5 + 255 * RESIDUAL_GAIN * added, 0, 255)
     assert np.abs(view.rgb - expected).max() <= 0.51
+    for other in (picture, png(picture), PIL.Image.fromarray(picture)):
+        np.testing.assert_array_equal(up.residual(other)[0], added)
     nothing, plain = Upscaler([up.engines[2]]).residual(Image(picture), Options(strength=0))
     assert np.abs(nothing).max() < 1e-5
     assert (np.abs(plain.rgb.astype(int) - 128) <= 1).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -40,12 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     given = None if arguments is None else list(arguments)
+    debug = os.environ.get("SRNET_DEBUG") == "1"
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("srnet").setLevel(logging.DEBUG)  # traces of pictures that failed
     try:
         return app(given, prog_name="srnet", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
-        if os.environ.get("SRNET_DEBUG") == "1":
+        if debug:
             raise
         code, message = _explained(error)
         if message:

@@ -36,8 +36,7 @@ def arrange(
     if output is None:
         raise OptionError("give -o: a file, a folder, or - for standard output")
     folder = Path(output)
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise OptionError(f"{output} is a file, and not called like a picture: choose another -o")
+    _check_writable(folder)
     found, ignored = find(
         [Path(name) for name in inputs], [folder] if residuals is None else [folder, residuals]
     )
@@ -70,19 +69,35 @@ def _single(
     if source is not None:
         find([source])  # it must be there
     if output in (None, STREAM):
+        target, kind = None, options.format
         if sys.stdout.isatty():
             raise OptionError("standard output is a terminal: give -o FILE, or redirect it")
-        stem = "standard-input" if source is None else source.name
-        return Job(source, None, options.format, residuals and residuals / residual_name(stem))
-    if not _names_file(output):
-        raise OptionError(f"{output} must be the name of a picture, such as {output}/name.png")
-    target = Path(output)
-    kind = format_for(target)
-    if options.format not in (None, kind):
-        raise OptionError(f"{output} is the name of a {kind} file, but --format {options.format}")
-    job = Job(source, target, kind, residuals and residuals / residual_name(target.name))
+    elif _names_file(output):
+        target, kind = Path(output), format_for(Path(output))
+        _check_writable(target.parent)
+        if options.format not in (None, kind):
+            raise OptionError(f"{output} is called like {kind}, but --format is {options.format}")
+    else:
+        raise OptionError(f"give -o the name of a picture, such as {output}.png, or -")
+    name = (target or source or Path("standard-input")).name
+    residual = None if residuals is None else residuals / residual_name(name)
+    job = Job(source, target, kind, residual, b"" if source else _standard_input())
     refuse_clashes([job])
     return job
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse at once a folder in which nothing could be written after all the work."""
+    there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "may not be written to" if there.is_dir() else "is a file"
+        raise OptionError(f"{there} {reason}: choose another -o")
+
+
+def _standard_input() -> bytes:
+    if sys.stdin.isatty():
+        raise OptionError("standard input is a terminal: redirect a picture into it")
+    return sys.stdin.buffer.read()
 
 
 def _fields(upscaler: Upscaler, options: Options, model: str) -> dict[str, str]:

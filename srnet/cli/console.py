@@ -79,10 +79,12 @@ def _totals(report: Report) -> str:
     ]
     if report.ignored:
         counts.append(f"{report.ignored} other files ignored")
-    rate = report.megapixels / max(report.seconds, 1e-6)
+    text = ", ".join(counts)
+    if not report.megapixels:
+        return text
     return (
-        f"{', '.join(counts)}: {report.megapixels:.1f} megapixels in {report.seconds:.1f} s "
-        f"({rate:.2f} MP/s, network busy {report.network_busy:.0%})"
+        f"{text}: {report.megapixels:.1f} megapixels in {report.seconds:.1f} s "
+        f"({report.megapixels / report.seconds:.2f} MP/s, network busy {report.network_busy:.0%})"
     )
 
 

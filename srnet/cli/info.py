@@ -50,6 +50,7 @@ def info(
 
 
 def _print_models(cards: dict[Path, Card]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -57,22 +58,17 @@ def _print_models(cards: dict[Path, Card]) -> None:
     if not cards:
         typer.echo("no models came with this copy of srnet: give weights files to --model")
         return
-    columns = ("model", "scale", "parameters", "version", "made for", "licence", "trained", "halo")
-    table = Table(*columns, "metrics")
+    columns = ("model", "scale", "parameters", "version", "made for", "licence", "hours", "halo")
+    table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for card in cards.values():
-        row = (
-            card.name,
-            f"x{card.scale}",
-            f"{_parameters(card):,}",
-            str(card.version),
-            card.degradation,
-            card.licence,
-            f"{card.training.hours:.1f} h",
-            f"{card.halo} px",
-            "\n".join(f"{name} {value:g}" for name, value in card.metrics.items()) or "none",
-        )
-        table.add_row(*(Text(shown(cell) if "\n" not in cell else cell) for cell in row))
+        cells = [card.name, f"x{card.scale}", f"{_parameters(card):,}", str(card.version)]
+        cells += [card.degradation, card.licence, f"{card.training.hours:.1f}", f"{card.halo} px"]
+        table.add_row(*(Text(shown(cell)) for cell in cells))
     Console().print(table)
+    for card in cards.values():
+        if card.metrics:
+            scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
+            typer.echo(shown(f"{card.name}: {scores}"))
 
 
 def _parameters(card: Card) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from srnet.errors import OptionError, OutputError
 from srnet.weights import DEFAULT_FAMILY
 
 if TYPE_CHECKING:
+    from srnet.report import Report
     from srnet.upscaler import Options, Upscaler
     from srnet.work import Existing
 
@@ -139,7 +141,6 @@ def upscale(
     """
     from srnet.batch import preview, run
     from srnet.cli.arrange import arrange
-    from srnet.image import write_atomic
     from srnet.product import load
     from srnet.upscaler import Options
 
@@ -155,15 +156,10 @@ def upscale(
         keep_metadata=not strip_metadata,
         background=None if background is None else _colour(background),
         tile=tile,
-        max_pixels=int(max_megapixels * 1e6),
+        max_pixels=_pixels(max_megapixels),
     )
-    if overwrite and skip_existing:
-        raise OptionError("give --overwrite or --skip-existing, not both")
-    if dry_run and report is not None:
-        raise OptionError("--dry-run writes nothing: take --json instead of --report")
-    if report is not None and not report.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {report.parent}")
-    existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    existing = _existing(overwrite, skip_existing)
+    _check_report(report, dry_run)
     upscaler = load(model, device=device, precision=precision)
     _check(upscaler, options)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
@@ -179,12 +175,31 @@ def upscale(
     settings = {"model": model, "device": device, "precision": precision, "jobs": jobs}
     settings |= {"existing": existing, **asdict(options)}
     result = replace(result, ignored=ignored, settings=settings)
+    _publish(result, report, as_json)
+    show = dry_run and not (as_json or quiet)
+    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, plan=show))
+
+
+def _existing(overwrite: bool, skip: bool) -> Existing:
+    if overwrite and skip:
+        raise OptionError("give --overwrite or --skip-existing, not both")
+    return "replace" if overwrite else "skip" if skip else "refuse"
+
+
+def _check_report(report: Path | None, dry_run: bool) -> None:
+    if report is not None and dry_run:
+        raise OptionError("--dry-run writes nothing: take --json instead of --report")
+    if report is not None and not report.parent.is_dir():
+        raise OptionError(f"--report: there is no folder {report.parent}")
+
+
+def _publish(result: Report, report: Path | None, as_json: bool) -> None:
+    from srnet.image import write_atomic
+
     if report is not None:
         write_atomic(report, result.to_json().encode("ascii"))
     if as_json:
         typer.echo(result.to_json())
-    show = dry_run and not (as_json or quiet)
-    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, plan=show))
 
 
 def _check(upscaler: Upscaler, options: Options) -> None:
@@ -209,6 +224,12 @@ def _format(name: str) -> str:
         return format_for(Path(f"picture.{name}"))
     except OptionError as error:
         raise OptionError(f"--format: choose one of {', '.join(FORMATS)}, not {name}") from error
+
+
+def _pixels(megapixels: float) -> int:
+    if not 0 < megapixels < inf:  # also refuses NaN
+        raise OptionError(f"--max-megapixels must be above 0, not {megapixels:g}")
+    return int(megapixels * 1e6)
 
 
 def _box(text: str) -> tuple[int, int]:

@@ -1,0 +1,602 @@
+from __future__ import annotations
+
+import _thread
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+import srnet.product
+from srnet.bicubic import resize
+from srnet.cli import main
+from srnet.cli.console import Bar, shown
+from srnet.encode import encode
+from srnet.image import Image, decode, from_array
+from srnet.report import Row
+from srnet.upscaler import Upscaler
+
+ROOT = Path(__file__).parent.parent
+
+
+def pixels(height: int = 8, width: int = 10, channels: int = 3) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    waves = [128 + 100 * np.sin(x / (3 + i) + y / 4) for i in range(channels)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+def picture(path: Path, kind: str = "png", **size: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode([from_array(pixels(**size))], kind))
+    return path
+
+
+def read(path: Path) -> Image:
+    return decode(path.read_bytes(), str(path))[0]
+
+
+def size(path: Path) -> tuple[int, int]:
+    image = read(path)
+    return image.width, image.height
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The current folder, with a picture ``a.png`` of 10 x 8 in it."""
+    monkeypatch.chdir(tmp_path)
+    picture(Path("a.png"))
+    return tmp_path
+
+
+@pytest.fixture
+def up(here, tiny_weights):
+    """Runs ``srnet upscale`` with a tiny network, and returns the exit code."""
+
+    def run(*arguments: object, model: str | Path = tiny_weights[2]) -> int:
+        return main(["upscale", *(str(a) for a in arguments), "--model", str(model)])
+
+    return run
+
+
+def report_of(capsys) -> dict:
+    return json.loads(capsys.readouterr().out)
+
+
+# --- what comes out -------------------------------------------------------------------------
+
+
+def test_a_file(up, capsys):
+    assert up("a.png", "-o", "b.png") == 0
+    assert size(Path("b.png")) == (20, 16)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "[1/1] a.png -> b.png  10x8 -> 20x16" in said.err
+    assert "1 done" in said.err
+
+
+def test_a_folder_keeps_its_tree(up, here):
+    picture(here / "in" / "one.jpg", "jpeg")
+    picture(here / "in" / "sub" / "deep" / "two.webp", "webp")
+    (here / "in" / "notes.txt").touch()
+    assert up("in", "a.png", "-o", "out") == 0
+    made = sorted(p.relative_to("out").as_posix() for p in Path("out").rglob("*") if p.is_file())
+    assert made == ["a.png", "one.jpg", "sub/deep/two.webp"]
+    assert read(Path("out/one.jpg")).format == "JPEG"
+
+
+def test_an_output_folder_inside_the_input_is_not_upscaled_again(up, here):
+    for _ in range(2):
+        assert up(".", "-o", "out", "--skip-existing", "--residual", "added") == 0
+    files = sorted(p.relative_to(here).as_posix() for p in here.rglob("*") if p.is_file())
+    assert files == ["a.png", "added/a.png.residual.png", "out/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-s", "3"], (30, 24)),
+        (["--scale", "1.5"], (15, 12)),
+        (["--width", "25"], (25, 20)),
+        (["--height", "20"], (25, 20)),
+        (["--fit", "100x20"], (25, 20)),
+    ],
+)
+def test_sizes(up, arguments, expected):
+    assert up("a.png", "-o", "b.png", *arguments) == 0
+    assert size(Path("b.png")) == expected
+
+
+def test_strength_zero_is_bicubic_and_one_is_not(up):
+    assert up("a.png", "-o", "none.png", "--strength", "0", "--precision", "float32") == 0
+    assert up("a.png", "-o", "all.png", "--precision", "float32") == 0
+    base = resize(pixels(), 16, 20, "replicate").astype(int)
+    assert np.abs(read(Path("none.png")).rgb - base).max() <= 1
+    assert np.abs(read(Path("all.png")).rgb - base).max() > 1
+
+
+def test_tiles_do_not_show(up, here):
+    picture(here / "large.png", height=40, width=50)
+    assert up("large.png", "-o", "whole.png", "--precision", "float32") == 0
+    assert up("large.png", "-o", "tiled.png", "--precision", "float32", "--tile", "24") == 0
+    difference = read(Path("whole.png")).rgb.astype(int) - read(Path("tiled.png")).rgb
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "kind"),
+    [("jpg", ".jpg", "JPEG"), ("webp", ".webp", "WEBP"), ("tif", ".tif", "TIFF")],
+)
+def test_format(up, name, suffix, kind):
+    assert up("a.png", "-o", "out", "-f", name) == 0
+    assert read(Path("out/a").with_suffix(suffix)).format == kind
+
+
+def test_quality(up, here):
+    picture(here / "large.png", height=60, width=60)
+    assert up("large.png", "-o", "fine.jpg", "-q", "98") == 0
+    assert up("large.png", "-o", "rough.jpg", "--quality", "20") == 0
+    assert Path("fine.jpg").stat().st_size > 1.5 * Path("rough.jpg").stat().st_size
+
+
+def test_lossless(up):
+    assert up("a.png", "-o", "a.webp", "--lossless") == 0
+    assert up("a.png", "-o", "b.png") == 0
+    assert np.array_equal(read(Path("a.webp")).rgb, read(Path("b.png")).rgb)
+
+
+def test_background(up, here, capsys):
+    (here / "clear.png").write_bytes(encode([from_array(np.zeros((8, 8, 4), np.uint8))], "png"))
+    assert up("clear.png", "-o", "b.jpg") == 1
+    assert "background" in capsys.readouterr().err
+    assert not Path("b.jpg").exists()
+    assert up("clear.png", "-o", "b.jpg", "--background", "#ff8000", "-q", "100") == 0
+    assert np.abs(read(Path("b.jpg")).rgb.astype(int) - [255, 128, 0]).max() <= 3
+
+
+def test_metadata_is_kept_unless_stripped(up, here):
+    import PIL.ImageCms
+
+    icc = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    (here / "icc.png").write_bytes(encode([Image(pixels(), icc=icc)], "png"))
+    assert up("icc.png", "-o", "kept.png") == 0
+    assert up("icc.png", "-o", "stripped.png", "--strip-metadata") == 0
+    assert read(Path("kept.png")).icc == icc
+    assert read(Path("stripped.png")).icc is None
+
+
+def test_names(up):
+    assert up("a.png", "-o", ".", "--name", "{stem}_x{scale}_{model}{suffix}", "-s", "2.5") == 0
+    assert size(Path("a_x2.5_tiny-x2.png")) == (25, 20)
+    assert up("a.png", "-o", "out", "--name", "{stem}_x{scale}{suffix}") == 0
+    assert Path("out/a_x2.png").exists()
+
+
+def test_residual(up):
+    assert up("a.png", "-o", "b.png", "--residual", "added") == 0
+    shown_residual = read(Path("added/b.png.residual.png")).rgb
+    assert shown_residual.shape == (16, 20, 3)
+    assert shown_residual.std() > 1
+
+
+# --- what is there already ------------------------------------------------------------------
+
+
+def test_an_existing_result_is_an_error_for_that_file_only(up, here, capsys):
+    picture(here / "b.png")
+    (here / "out").mkdir()
+    (here / "out" / "a.png").write_bytes(b"mine")
+    assert up("a.png", "b.png", "-o", "out") == 1
+    assert "out/a.png exists" in capsys.readouterr().err
+    assert Path("out/a.png").read_bytes() == b"mine"
+    assert Path("out/b.png").exists()
+
+
+def test_skip_existing_goes_on(up, here, capsys):
+    (here / "out").mkdir()
+    (here / "out" / "a.png").write_bytes(b"mine")
+    picture(here / "b.png")
+    assert up("a.png", "b.png", "-o", "out", "--skip-existing") == 0
+    assert "1 done, 1 skipped" in capsys.readouterr().err
+    assert up("a.png", "b.png", "-o", "out", "--skip-existing") == 0  # nothing left is fine
+    assert Path("out/a.png").read_bytes() == b"mine"
+
+
+def test_overwrite(up):
+    Path("b.png").write_bytes(b"old")
+    assert up("a.png", "-o", "b.png", "--overwrite") == 0
+    assert size(Path("b.png")) == (20, 16)
+
+
+def test_an_input_is_overwritten_only_when_asked(up, here):
+    before = Path("a.png").read_bytes()
+    for out in ("a.png", "."):
+        assert up("a.png", "-o", out) == 1
+        assert up("a.png", "-o", out, "--skip-existing") == 0
+    assert Path("a.png").read_bytes() == before
+    assert up("a.png", "-o", ".", "--overwrite") == 0
+    assert size(Path("a.png")) == (20, 16)
+
+
+# --- failures -------------------------------------------------------------------------------
+
+
+def test_one_bad_file(up, here, capsys):
+    (here / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    assert up(".", "-o", "out", "--report", "report.json") == 1
+    said = capsys.readouterr().err
+    assert "1 of 2 pictures failed" in said
+    assert said.count("bad.jpg cannot be decoded") == 1
+    assert "Traceback" not in said
+    assert Path("out/a.png").exists()
+    rows = json.loads(Path("report.json").read_text())["files"]
+    assert [(row["input"], row["status"]) for row in rows] == [
+        ("a.png", "done"),
+        ("bad.jpg", "failed"),
+    ]
+    assert "bad.jpg" in rows[1]["error"]
+
+
+def test_a_named_file_is_tried_whatever_its_name(up, here, capsys):
+    (here / "notes.txt").write_text("not a picture")
+    picture(here / "picture.dat")
+    assert up("notes.txt", "picture.dat", "-o", "out") == 1
+    assert "notes.txt is not a picture" in capsys.readouterr().err
+    assert size(Path("out/picture.png")) == (20, 16)
+
+
+def test_all_failed(up, here):
+    Path("a.png").write_bytes(b"")
+    assert up("a.png", "-o", "out") == 1
+    assert list(Path("out").rglob("*")) == []
+
+
+def test_no_pictures(up, here, capsys):
+    (here / "in").mkdir()
+    (here / "in" / "notes.txt").touch()
+    assert up("in", "-o", "out") == 3
+    assert "srnet: error: no pictures" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_max_megapixels(up, capsys):
+    assert up("a.png", "-o", "b.png", "--max-megapixels", "0.0001") == 1
+    assert "limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "give -o"),
+        (["missing.png", "-o", "out"], "there is no missing.png"),
+        (["a.png", "a.jpg", "-o", "out", "-f", "png"], "a.png and a.jpg would both become"),
+        (["a.png", "a.jpg", "-o", "b.png"], "one picture only"),
+        ([".", "-o", "b.png"], "one picture only"),
+        (["a.png", "-", "-o", "out"], "one picture only"),
+        (["-", "-o", "out"], "name of a picture"),
+        (["a.png", "-o", "b.gif"], "cannot write .gif"),
+        (["a.png", "-o", "b.png", "-f", "jpeg"], "called like png"),
+        (["a.png", "-o", "b.png", "--name", "{stem}{suffix}"], "--name is for"),
+        (["a.png", "-o", "file"], "file is a file"),
+        (["a.png", "-o", "file/deep/out"], "file is a file"),
+        (["a.png", "-o", "file/b.png"], "file is a file"),
+        (["a.png", "-o", "out", "--max-megapixels", "nan"], "--max-megapixels must be"),
+        (["a.png", "-o", "out", "-f", "bmp"], "--format: choose one of png"),
+        (["a.png", "-o", "out", "-s", "17"], "from 1 to 16"),
+        (["a.png", "-o", "out", "-s", "2", "--width", "9"], "give one of scale"),
+        (["a.png", "-o", "out", "--width", "0"], "at least 1 pixel"),
+        (["a.png", "-o", "out", "--fit", "12"], "--fit is WIDTHxHEIGHT"),
+        (["a.png", "-o", "out", "--strength", "2"], "strength must be"),
+        (["a.png", "-o", "out", "--tile", "0"], "at least 1"),
+        (["a.png", "-o", "out", "--quality", "0"], "quality is 1 to 100"),
+        (["a.png", "-o", "out", "--background", "red"], "--background is a colour"),
+        (["a.png", "-o", "out", "-f", "jpeg", "--lossless"], "without loss"),
+        (["a.png", "-o", "out", "--name", "{stem}_{when}{suffix}"], "{when}"),
+        (["a.png", "-o", "out", "--name", "{scale}{suffix}", "--width", "9"], "only known with"),
+        (["a.png", "-o", "out", "--overwrite", "--skip-existing"], "not both"),
+        (["a.png", "-o", "out", "--report", "no/report.json"], "there is no folder no"),
+        (["a.png", "-o", "out", "--report", "r.json", "--dry-run"], "writes nothing"),
+        (["a.png", "-o", "-", "--json"], "--json and the picture"),
+        (["a.png", "-o", "out", "--jobs", "0"], "--jobs"),
+        (["a.png", "-o", "out", "--device", "abacus"], "no device 'abacus'"),
+        (["a.png", "-o", "out", "--precision", "int3"], "unknown precision"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_nothing_is_done(up, here, capsys, arguments, message):
+    picture(here / "a.jpg", "jpeg")
+    (here / "file").touch()
+    code = up(*arguments)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("srnet: error: ")
+    assert said.err.count("\n") == 1
+    assert message in said.err
+    assert code == (1 if "abacus" in arguments else 2)
+    assert sorted(p.name for p in here.iterdir()) == ["a.jpg", "a.png", "file"]
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_first(up, here, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    for out in ("out", "b.png"):
+        assert up("a.png", "-o", out) == 2
+        assert "may not be written to" in capsys.readouterr().err
+
+
+def test_unknown_model(up, capsys):
+    assert up("a.png", "-o", "b.png", model="nonsense") == 2
+    assert "no model 'nonsense'" in capsys.readouterr().err
+
+
+def test_unknown_command_and_option(capsys):
+    assert main(["enlarge"]) == 2
+    assert main(["upscale", "--bigger"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.startswith("srnet: error: No such") for line in said] == [True, True]
+
+
+def test_debug_raises(up, monkeypatch):
+    monkeypatch.setenv("SRNET_DEBUG", "1")
+    with pytest.raises(srnet.OptionError):
+        up("missing.png", "-o", "b.png")
+
+
+def test_a_bug_is_no_traceback(up, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(srnet.product, "load", broken)
+    assert up("a.png", "-o", "b.png") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("srnet: error: unexpected ZeroDivisionError: oh (this is a bug")
+
+
+# --- plan, report, progress -----------------------------------------------------------------
+
+
+def test_dry_run_writes_nothing(up, here, capsys):
+    (here / "bad.jpg").write_bytes(b"nothing")
+    assert up(".", "-o", "out", "-s", "3", "--dry-run") == 1
+    said = capsys.readouterr()
+    assert "a.png -> out/a.png  10x8 -> 30x24  planned" in said.out
+    assert "bad.jpg is not a picture" in said.err
+    assert sorted(p.name for p in here.iterdir()) == ["a.png", "bad.jpg"]
+    assert up("a.png", "-o", "out", "--dry-run", "--json", "--skip-existing") == 0
+    assert report_of(capsys)["totals"]["planned"] == 1
+
+
+def test_report_and_json_are_the_same(up, tiny_weights, capsys):
+    arguments = ["--report", "report.json", "--json", "-s", "2", "--jobs", "3"]
+    assert up("a.png", "-o", "out", *arguments) == 0
+    report = report_of(capsys)
+    assert report == json.loads(Path("report.json").read_text())
+    assert report["schema"] == 1
+    assert report["settings"]["model"] == str(tiny_weights[2])
+    assert (report["settings"]["scale"], report["settings"]["jobs"]) == (2.0, 3)
+    (row,) = report["files"]
+    assert row["models"] == ["tiny-x2"]
+    assert row["input_size"] == [10, 8]
+    assert row["output_size"] == [20, 16]
+    assert row["consistency_db"] > 10
+    assert row["megapixels_per_second"] > 0
+    assert set(row["seconds"]) == {"decode", "network", "encode"}
+
+
+def test_quiet_prints_errors_only(up, here, capsys):
+    assert up("a.png", "-o", "b.png", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    (here / "bad.png").touch()
+    assert up("bad.png", "-o", "out", "--quiet") == 1
+    assert "bad.png" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_a_bar(up, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert up("a.png", "-o", "b.png") == 0
+    said = capsys.readouterr().err
+    assert "1/1 files" in said
+    assert "MP/s" in said
+    assert "[1/1]" not in said
+
+
+def test_bar_counts_files_and_parts():
+    screen = io.StringIO()
+    columns = (TextColumn("{task.fields[files]}"), TextColumn("{task.fields[rate]}"))
+    progress = Progress(*columns, console=Console(file=screen))
+    bar = Bar(progress)
+    bar.started(2)
+    bar.advanced(0.5, 1.0)
+    bar.advanced(0.5, 1.0)
+    bar.finished(Row("a[b].png", "o.png", "failed", error="why"))
+    (task,) = progress.tasks
+    assert (task.completed, task.total) == (1, 2)
+    assert task.fields["files"] == "1/2 files"
+    assert task.fields["rate"].endswith(" MP/s")
+    assert "a[b].png: failed" in screen.getvalue()
+
+
+# --- streams and names ----------------------------------------------------------------------
+
+
+def srnet_process(*arguments: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "srnet", *arguments]
+    return subprocess.run(
+        command, capture_output=True, env=environment, check=False, timeout=120, **options
+    )
+
+
+def test_standard_input_to_standard_output(here, tiny_weights):
+    done = srnet_process(
+        *("upscale", "-", "-m", str(tiny_weights[2]), "-f", "webp", "--lossless"),
+        input=Path("a.png").read_bytes(),
+    )
+    assert done.returncode == 0, done.stderr
+    image = decode(done.stdout)[0]
+    assert (image.format, image.width, image.height) == ("WEBP", 20, 16)
+    assert b"[1/1] - -> -" in done.stderr
+
+
+class Bytes(io.TextIOWrapper):
+    def __init__(self, data: bytes = b"", tty: bool = False) -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8")
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+def test_streams_and_files_mix(up, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Bytes(Path("a.png").read_bytes()))
+    assert up("-", "-o", "b.jpg", "--residual", "added") == 0
+    assert read(Path("b.jpg")).format == "JPEG"
+    assert Path("added/b.jpg.residual.png").exists()
+    out = Bytes()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert up("a.png", "-o", "-") == 0
+    assert decode(out.buffer.getvalue())[0].format == "PNG"
+
+
+def test_terminals_are_no_pictures(up, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Bytes(tty=True))
+    assert up("-", "-o", "b.png") == 2
+    assert "terminal" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdout", Bytes(tty=True))
+    assert up("a.png", "-o", "-") == 2
+
+
+def test_a_file_called_dash_is_reached_through_its_folder(up, here):
+    picture(here / "-")
+    assert up("./-", "-o", "b.png") == 0
+    assert size(Path("b.png")) == (20, 16)
+
+
+@pytest.fixture
+def odd(here):
+    """A folder ``in`` with names that are not UTF-8, not ASCII, and not harmless."""
+    names = (
+        os.fsdecode(b"\xff\xfe caf\xe9 \xe6\x97\xa5 [b].png"),
+        "\u00fcn\u00ef \u65e5\u672c.png",
+    )
+    for name in names:
+        picture(here / "in" / name)
+    return sorted(names)
+
+
+def test_names_that_are_no_text(up, odd, capsys):
+    assert up("in", "-o", "out", "--json", "--report", "report.json") == 0
+    assert sorted(p.name for p in Path("out").iterdir()) == odd
+    said = capsys.readouterr()
+    rows = json.loads(said.out)["files"]
+    assert sorted(Path(row["input"]).name for row in rows) == odd  # exactly
+    assert "\\udcff\\udcfe caf\\udce9 \u65e5 [b].png" in said.err
+    assert "\u00fcn\u00ef \u65e5\u672c.png" in said.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_in_any_encoding_of_the_streams(odd, tiny_weights, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = srnet_process("upscale", "in", "-o", "out", "-m", str(tiny_weights[2]), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"planned") == 2
+    assert b"\\udcff\\udcfe caf\\udce9" in done.stdout
+
+
+def test_shown_cannot_harm_a_terminal():
+    assert shown("a\x1b[2Jb\nc\udcff [x] é 日") == "a\\x1b[2Jb\\nc\\udcff [x] é 日"
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------
+
+
+class Interrupting:
+    """A slow engine that presses Ctrl-C at its tenth batch."""
+
+    def __init__(self, fake) -> None:
+        self.card, self.batches = fake().card, 0
+
+    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for batch in batches:
+            self.batches += 1
+            if self.batches == 10:
+                _thread.interrupt_main()
+            time.sleep(0.02)
+            yield batch.repeat(2, axis=1).repeat(2, axis=2)
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, monkeypatch, capsys, more):
+    for i in range(12):
+        picture(here / "in" / f"{i:02}.png", height=40, width=40)
+    engine = Interrupting(fake_engine)
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: Upscaler([engine]))
+    code = up("in", "-o", "out", "--tile", "32", "--report", "report.json", *more)
+    assert code == 130
+    said = capsys.readouterr().err
+    assert "srnet: interrupted after " in said
+    assert ("--skip-existing" in said) is (more == [])
+    report = json.loads(Path("report.json").read_text())
+    done, pending = report["totals"]["done"], report["totals"]["pending"]
+    assert report["interrupted"]
+    assert done + pending == 12
+    assert pending > 0
+    assert len(list(Path("out").iterdir())) == done
+    assert up("in", "-o", "out", "--skip-existing") == 0
+    assert len(list(Path("out").iterdir())) == 12
+
+
+# --- the rest -------------------------------------------------------------------------------
+
+
+def test_help_and_version(capsys):
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for command in ("upscale", "info", "compare", "eval", "train", "export"):
+        assert command in said
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"srnet {srnet.__version__}\n"
+    assert main([]) == 2
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from srnet.cli import main; main(['--help']);"
+        "print(sorted({'torch', 'numpy', 'cv2', 'PIL', 'skimage'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environment, check=True
+    )
+    assert done.stdout.endswith(b"[]\n")
+
+
+def test_info(tiny_weights, capsys):
+    assert main(["info", str(tiny_weights[2])]) == 0
+    said = capsys.readouterr().out
+    for part in ("tiny-x2", "CC-BY-SA-4.0", "cpu", "--precision auto is", "torch 2"):
+        assert part in said
+    assert main(["info", str(tiny_weights[3]), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (model,) = found["models"]
+    from srnet.model import parameter_count
+    from srnet.weights import load
+
+    assert model["parameters"] == parameter_count(load(tiny_weights[3])[0])
+    assert model["halo"] == 5
+    assert found["versions"]["srnet"] == srnet.__version__
+    assert found["devices"][0]["name"] == "cpu"
+    assert sum(device["auto"] for device in found["devices"]) == 1
+
+
+def test_info_on_all_models(capsys):
+    assert main(["info"]) == 0
+    assert "srnet" in capsys.readouterr().out
+    assert main(["info", "nonsense"]) == 2
