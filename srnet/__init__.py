@@ -49,7 +49,7 @@ __all__ = [
 
 _HOME = {  # imported when first used, so that `import srnet` stays quick
     "Image": "srnet.image",
-    "Options": "srnet.upscaler",
+    "Options": "srnet.options",
     "Upscaler": "srnet.upscaler",
     "load": "srnet.product",
     "upscale": "srnet.product",
@@ -57,8 +57,9 @@ _HOME = {  # imported when first used, so that `import srnet` stays quick
 
 if TYPE_CHECKING:
     from srnet.image import Image
+    from srnet.options import Options
     from srnet.product import load, upscale
-    from srnet.upscaler import Options, Upscaler
+    from srnet.upscaler import Upscaler
 
 
 def __getattr__(name: str) -> Any:

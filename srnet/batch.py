@@ -21,8 +21,9 @@ from typing import Protocol
 
 from srnet.errors import Cancelled, DeviceError, OptionError, SRNetError, WeightsError
 from srnet.naming import Job
+from srnet.options import Options
 from srnet.report import Report, Row, Status
-from srnet.upscaler import Options, Upscaler
+from srnet.upscaler import Upscaler
 from srnet.work import Existing, Work
 
 IN_FLIGHT = 1 << 30  # bytes of pixels, of inputs and outputs together

@@ -81,7 +81,15 @@ def encode(
     if target is None:
         raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
     _check_options(quality, subsampling, background, png_level)
-    _check_fit(frames, format, target, lossless=lossless, flat=background is not None)
+    first = _check_alike(frames)
+    check_fit(
+        format,
+        first.height,
+        first.width,
+        frames=len(frames),
+        alpha=first.alpha is not None and background is None,
+        lossless=lossless,
+    )
     if not target.alpha and background is not None:
         frames = [_flattened(frame, background) for frame in frames]
     every: dict[str, dict[str, Any]] = {
@@ -169,24 +177,29 @@ def _check_options(
         raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
 
 
-def _check_fit(
-    frames: Sequence[Image], name: str, target: Format, *, lossless: bool, flat: bool
-) -> None:
-    """Refuse what the format cannot hold."""
+def _check_alike(frames: Sequence[Image]) -> Image:
     if not frames:
         raise OptionError("there is no frame to encode: give at least one")
     if len({(*frame.rgb.shape, frame.alpha is None) for frame in frames}) > 1:
         raise OptionError("the frames of an animation must be alike in size and channels")
-    if len(frames) > 1 and not target.animation:
+    return frames[0]
+
+
+def check_fit(
+    name: str, height: int, width: int, *, frames: int, alpha: bool, lossless: bool
+) -> None:
+    """Refuse with ``OutputError`` what a format cannot hold; ``alpha``: it must be kept."""
+    target = FORMATS[name]
+    if frames > 1 and not target.animation:
         raise OutputError(
-            f"{name} cannot hold {len(frames)} frames: write webp or png, or give one frame"
+            f"{name} cannot hold {frames} frames: write webp or png, or give one frame"
         )
-    if max(frames[0].width, frames[0].height) > target.max_side:
+    if max(width, height) > target.max_side:
         raise OutputError(
-            f"{name} holds at most {target.max_side} pixels a side, not {frames[0].width} x "
-            f"{frames[0].height}: write png or tiff, or make it smaller"
+            f"{name} holds at most {target.max_side} pixels a side, not {width} x {height}: "
+            "write png or tiff, or make it smaller"
         )
-    if frames[0].alpha is not None and not target.alpha and not flat:
+    if alpha and not target.alpha:
         raise OutputError(
             f"{name} cannot hold transparency: give a background colour, or write png or webp"
         )

@@ -34,7 +34,15 @@ from srnet.container import (
     raw_exif,
     upright,
 )
-from srnet.encode import FORMATS, Format, encode, format_for, to_pil, write_atomic
+from srnet.encode import (
+    FORMATS,
+    Format,
+    check_fit,
+    encode,
+    format_for,
+    to_pil,
+    write_atomic,
+)
 from srnet.errors import DecodeError, TooLargeError
 from srnet.pixels import Image, deep_samples, samples
 
@@ -46,6 +54,7 @@ __all__ = [
     "Format",
     "Header",
     "Image",
+    "check_fit",
     "decode",
     "encode",
     "format_for",

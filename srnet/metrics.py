@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from skimage.metrics import structural_similarity
 
 from srnet.bicubic import resize
 from srnet.errors import OptionError
@@ -39,6 +38,8 @@ def ssim(a: Luma, b: Luma, shave: int = 0) -> float:
     Raises:
         OptionError: after shaving, less than the window of 11 x 11 pixels is left.
     """
+    from skimage.metrics import structural_similarity  # takes longer to import than we do
+
     a, b = _shaved(a, b, shave)
     if min(a.shape) < 11:
         raise OptionError(f"SSIM needs 11 x 11 pixels; {a.shape[1]} x {a.shape[0]} are left")

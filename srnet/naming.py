@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from srnet.container import format_of
 from srnet.errors import OptionError, PictureError
-from srnet.image import FORMATS, SUFFIXES, Image, read_header
-from srnet.upscaler import Options, output_format, read_file
+from srnet.image import FORMATS, SUFFIXES, read_header
+from srnet.options import Options, output_format
+from srnet.upscaler import read_file
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
 _SIGNATURE = 16  # bytes that tell a format
@@ -210,8 +209,7 @@ def result_format(path: Path, options: Options) -> str:
             frames = read_header(read_file(path), str(path)).frames
     except (OSError, PictureError):
         return "png"
-    dot = Image(np.zeros((1, 1, 1), np.uint8), format=kind)
-    return output_format([dot] * max(frames, 1), options)
+    return output_format(kind, frames, options)
 
 
 def _same(a: Path | None, b: Path | None) -> bool:

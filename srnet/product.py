@@ -9,7 +9,8 @@ from typing import Any
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError, OutputError
 from srnet.image import format_for, write_atomic
-from srnet.upscaler import Options, Progress, Upscaler, read_file
+from srnet.options import Options
+from srnet.upscaler import Progress, Upscaler, read_file
 from srnet.weights import DEFAULT_FAMILY, find
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,12 +20,14 @@ from srnet.image import (
     FORMATS,
     Header,
     Image,
+    check_fit,
     decode,
     encode,
     read_header,
     write_atomic,
 )
 from srnet.kinds import from_kind, to_kind
+from srnet.options import Options, output_format
 from srnet.sizes import passes, target_size
 
 Array = npt.NDArray[Any]
@@ -33,34 +35,6 @@ Picture = TypeVar("Picture")
 Progress = Callable[[int, int], None]
 
 RESIDUAL_GAIN = 4.0  # of the viewable residual
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to make of a picture. At most one of the four sizes; none means the model's scale."""
-
-    scale: float | None = None  # 1 to 16
-    width: int | None = None  # pixels
-    height: int | None = None  # pixels
-    fit: tuple[int, int] | None = None  # box of width, height in pixels
-
-    strength: float = 1.0  # of what the network adds: 0 is bicubic, 1 is all of it
-
-    format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
-    quality: int | None = None  # 1 to 100; None: the format's default
-    lossless: bool = False  # WebP
-    keep_metadata: bool = True  # colour profile and EXIF
-    background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
-
-    tile: int = 512  # input pixels each way
-    batch_pixels: int = 512 * 512  # input pixels that the network is given at once
-    max_pixels: int = 500_000_000  # of output, all frames together
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
-        if self.tile < 1 or self.batch_pixels < 1:
-            raise OptionError("tile and batch_pixels must be at least 1")
 
 
 class Upscaler:
@@ -101,7 +75,7 @@ class Upscaler:
     def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
         data = read_file(path)
         frames = self.decode(data, str(path), options)
-        suffix = FORMATS[output_format(frames, options)].suffix
+        suffix = FORMATS[output_format(frames[0].format, len(frames), options)].suffix
         factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
         target = path.with_name(f"{path.stem}_x{factor:.3g}{suffix}")
         if target.exists():
@@ -126,10 +100,11 @@ class Upscaler:
         return [self.engines[s] for s in passes(factor, self.engines)]
 
     def check(self, header: Header, options: Options) -> None:
-        """Refuse, from the header alone, what would pass the limit.
+        """Refuse, from the header alone, what would pass the limit or fit no file.
 
         Raises:
             TooLargeError: more output or intermediate pixels than ``max_pixels``.
+            OutputError: the format asked for cannot hold the result.
         """
         height, width = self.size(header.height, header.width, options)
         reached = prod(e.card.scale for e in self.plan(header.height, header.width, options))
@@ -140,6 +115,14 @@ class Upscaler:
                 f"({width} x {height}, {header.frames} frames); the limit is "
                 f"{options.max_pixels / 1e6:,.0f}: choose a smaller scale or raise the limit"
             )
+        check_fit(
+            output_format(header.format, header.frames, options),
+            height,
+            width,
+            frames=header.frames,
+            alpha=header.alpha and options.background is None,
+            lossless=options.lossless,
+        )
 
     def decode(self, data: bytes, name: str, options: Options) -> list[Image]:
         """Check the limits, then decode every frame.
@@ -251,16 +234,6 @@ def _counter(total: int, progress: Progress | None) -> Callable[[], None]:
     return tell
 
 
-def output_format(frames: Sequence[Image], options: Options) -> str:
-    """The format asked for, or the input's where it can be written, or one that loses nothing."""
-    if options.format is not None:
-        return options.format
-    source = frames[0].format.lower()
-    if len(frames) > 1:
-        return source if source in ("png", "webp") else "webp"
-    return source if source in ("png", "jpeg", "webp", "tiff", "avif") else "png"
-
-
 def write(frames: Sequence[Image], options: Options) -> bytes:
     """Encode frames as the options ask.
 
@@ -269,7 +242,7 @@ def write(frames: Sequence[Image], options: Options) -> bytes:
     """
     return encode(
         frames,
-        output_format(frames, options),
+        output_format(frames[0].format, len(frames), options),
         quality=options.quality,
         lossless=options.lossless,
         keep_metadata=options.keep_metadata,

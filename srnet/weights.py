@@ -48,6 +48,8 @@ def find(name: str) -> list[Path]:
         if name in known
         else [file for stem, file in known.items() if stem.rsplit("-x", 1)[0] == name]
     )
+    if not known:
+        raise OptionError(f"no weights came with this copy of srnet: {folder()} holds none")
     if not files:
         raise OptionError(
             f"there is no model {name!r}: choose one of {', '.join(families())}, "

@@ -17,8 +17,9 @@ from srnet.errors import OutputError
 from srnet.image import Header, Image, encode, read_header, write_atomic
 from srnet.metrics import consistency
 from srnet.naming import Job
+from srnet.options import Options
 from srnet.report import Row, Status
-from srnet.upscaler import Options, Progress, Upscaler, read_file, write
+from srnet.upscaler import Progress, Upscaler, read_file, write
 
 Existing = Literal["refuse", "skip", "replace"]  # what to do where the target is there already
 

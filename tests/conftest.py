@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import _thread
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +66,21 @@ def fake_engine() -> type[FakeEngine]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """A function for any thread but the main one: presses Ctrl-C, and waits until it was felt."""
+    felt = threading.Event()
+
+    def feel(*_: object) -> None:
+        felt.set()
+        raise KeyboardInterrupt
+
+    def press() -> None:
+        _thread.interrupt_main()
+        assert felt.wait(60)
+
+    before = signal.signal(signal.SIGINT, feel)
+    yield press
+    signal.signal(signal.SIGINT, before)

@@ -19,7 +19,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "encode",
     "image model optim",
     "weights degrade",
-    "data engine kinds",
+    "data engine kinds options",
     "enlarge",
     "upscaler",
     "product",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import re
@@ -17,8 +16,9 @@ from srnet.batch import preview, run
 from srnet.errors import DeviceError, OptionError, PictureError
 from srnet.image import Image, decode, encode, from_array
 from srnet.naming import Found, Job, find, plan
+from srnet.options import Options
 from srnet.report import Report, Row
-from srnet.upscaler import Options, Upscaler
+from srnet.upscaler import Upscaler
 
 PNG = Options(format="png")
 
@@ -454,13 +454,13 @@ def test_a_picture_larger_than_all_that_may_be_in_flight_goes_alone(tmp_path, fa
     assert report.count("done") == 5
 
 
-def test_ctrl_c_stops_within_a_batch_and_leaves_whole_files(tmp_path, fake_engine):
+def test_ctrl_c_stops_within_a_batch_and_leaves_whole_files(tmp_path, fake_engine, ctrl_c):
     jobs = jobs_for(tmp_path, tmp_path / "out", 12, height=64, width=64)
     options = Options(tile=32, batch_pixels=1)  # nine batches for each picture, 108 in all
 
     def interrupt(number: int) -> None:
         if number == 15:
-            _thread.interrupt_main()
+            ctrl_c()
 
     engine = Slow(fake_engine, seconds=0.02, before=interrupt)
     report = run(jobs, Upscaler([engine]), options)

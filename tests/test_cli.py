@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import _thread
 import io
 import json
 import os
@@ -519,23 +518,23 @@ def test_shown_cannot_harm_a_terminal():
 class Interrupting:
     """A slow engine that presses Ctrl-C at its tenth batch."""
 
-    def __init__(self, fake) -> None:
-        self.card, self.batches = fake().card, 0
+    def __init__(self, fake, press) -> None:
+        self.card, self.press, self.batches = fake().card, press, 0
 
     def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for batch in batches:
             self.batches += 1
             if self.batches == 10:
-                _thread.interrupt_main()
+                self.press()
             time.sleep(0.02)
             yield batch.repeat(2, axis=1).repeat(2, axis=2)
 
 
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
-def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, monkeypatch, capsys, more):
+def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, capsys, more):
     for i in range(12):
         picture(here / "in" / f"{i:02}.png", height=40, width=40)
-    engine = Interrupting(fake_engine)
+    engine = Interrupting(fake_engine, ctrl_c)
     monkeypatch.setattr(srnet.product, "load", lambda *_, **__: Upscaler([engine]))
     code = up("in", "-o", "out", "--tile", "32", "--report", "report.json", *more)
     assert code == 130

@@ -13,7 +13,8 @@ import srnet
 from srnet.bicubic import resize
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import Image, decode, read_header
-from srnet.upscaler import RESIDUAL_GAIN, Options, Upscaler
+from srnet.options import Options
+from srnet.upscaler import RESIDUAL_GAIN, Upscaler
 
 
 def png(array: np.ndarray) -> bytes:
@@ -185,3 +186,21 @@ def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: n
 
 def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None:
     assert up(png(picture)) == up(png(picture))
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        (Options(format="jpeg"), "background"),
+        (Options(format="webp", width=17_000), "16383"),
+        (Options(format="avif", lossless=True), "without loss"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_before_the_network(
+    fake_engine: type, options: Options, cure: str
+) -> None:
+    engine = fake_engine(4)
+    data = png(np.zeros((4, 1100, 4), np.uint8))
+    with pytest.raises(OutputError, match=cure):
+        Upscaler([engine]).upscale_bytes(data, options)
+    assert engine.shapes == []

@@ -10,7 +10,8 @@ from pathlib import Path
 from srnet.errors import OptionError
 from srnet.image import SUFFIXES, format_for
 from srnet.naming import Job, find, plan, refuse_clashes, residual_name
-from srnet.upscaler import Options, Upscaler
+from srnet.options import Options
+from srnet.upscaler import Upscaler
 
 STREAM = "-"
 

@@ -15,8 +15,9 @@ from srnet.errors import OptionError, OutputError
 from srnet.weights import DEFAULT_FAMILY
 
 if TYPE_CHECKING:
+    from srnet.options import Options
     from srnet.report import Report
-    from srnet.upscaler import Options, Upscaler
+    from srnet.upscaler import Upscaler
     from srnet.work import Existing
 
 _SIZE, _NAMES, _FILE, _RUN = "Size", "Names", "Output file", "Run"
@@ -141,8 +142,8 @@ def upscale(
     """
     from srnet.batch import preview, run
     from srnet.cli.arrange import arrange
+    from srnet.options import Options
     from srnet.product import load
-    from srnet.upscaler import Options
 
     options = Options(
         scale=scale,

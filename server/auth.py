@@ -1,0 +1,63 @@
+"""API keys: a bearer token or ``X-API-Key``, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from server.problems import Problem
+from server.service import Service, service_of
+
+_bearer = HTTPBearer(auto_error=False, description="An API key, where the service asks for one.")
+_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The same, for tools that prefer it."
+)
+
+
+async def caller(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    header: Annotated[str | None, Security(_header)],
+) -> str:
+    """Who calls: a name made from the key, empty where no keys are asked for.
+
+    Raises:
+        Problem: no key, a wrong one, or a web page of somebody else's.
+    """
+    service: Service = service_of(request)
+    _check_origin(request, service.settings.cors_origins)
+    keys = [_digest(key.get_secret_value()) for key in service.settings.api_keys]
+    if not keys:
+        return ""
+    given = _digest(bearer.credentials if bearer is not None else header or "")
+    # Every key is compared, so that the time tells nothing of which one came close.
+    if sum([hmac.compare_digest(given, key) for key in keys]) == 0:
+        raise Problem(
+            "unauthorized",
+            "Send a valid API key as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
+        )
+    return given.hex()[:16]
+
+
+def _check_origin(request: Request, listed: tuple[str, ...]) -> None:
+    """Refuse work for foreign web pages: a browser sends it even where none may be answered."""
+    origin = request.headers.get("origin")
+    if origin is None or request.method == "GET" or origin in listed or "*" in listed:
+        return
+    if origin.split("://", 1)[-1] != request.headers.get("host"):
+        raise Problem(
+            "forbidden-origin",
+            "Pages of other origins may not use this service: list the origin in "
+            "SRNET_CORS_ORIGINS.",
+        )
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+Caller = Annotated[str, Depends(caller)]

@@ -1,0 +1,75 @@
+"""Bytes that may be large: short ones in memory, long ones in files of the service's folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+
+IN_MEMORY = 1 << 20  # bytes; longer ones go to disk
+_CHUNK = 1 << 18  # bytes written to a socket at a time
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Either ``content`` or the ``path`` of a file; whoever holds it discards it."""
+
+    size: int  # bytes
+    content: bytes | None = None
+    path: Path | None = None
+
+    def read(self) -> bytes:
+        """All of it, in memory."""
+        if self.content is not None:
+            return self.content
+        assert self.path is not None
+        return self.path.read_bytes()
+
+    def move(self, target: Path) -> None:
+        """Make it the file ``target``, whole and on disk, or not at all."""
+        source = self.path
+        if source is None:
+            source = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+            source.write_bytes(self.read())
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        source.replace(target)
+
+    def discard(self) -> None:
+        """Remove the file, if there is one still."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    async def chunks(self, last: bool = False) -> AsyncIterator[bytes]:
+        """The bytes in order, read as they are sent; ``last`` discards them meanwhile."""
+        if self.content is not None:
+            for start in range(0, self.size, _CHUNK):
+                yield self.content[start : start + _CHUNK]
+            return
+        assert self.path is not None
+        file = await run_in_threadpool(self.path.open, "rb")
+        try:
+            if last:  # the name goes now, so that nothing is left however the sending ends
+                self.discard()
+            while chunk := await run_in_threadpool(file.read, _CHUNK):
+                yield chunk
+        finally:
+            file.close()
+
+
+def keep(data: bytes, folder: Path) -> Blob:
+    """A blob of ``data``."""
+    if len(data) <= IN_MEMORY:
+        return Blob(len(data), data)
+    path = new_path(folder)
+    path.write_bytes(data)
+    return Blob(len(data), path=path)
+
+
+def new_path(folder: Path) -> Path:
+    """A file name that nobody else has, and that nobody outside chose."""
+    return folder / secrets.token_hex(16)

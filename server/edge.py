@@ -1,0 +1,142 @@
+"""The outermost layer: request ids, counting, safe headers, and an end for bad connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.problems import MEDIA_TYPE, Problem
+from server.service import ClientGone, Service, new_id
+
+log = logging.getLogger("srnet.server")
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Edge:
+    """ASGI middleware around everything."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        scope["request_id"] = given if _ID.fullmatch(given) else new_id()
+        exchange = _Exchange(scope, receive, send, self.service.settings.stall_seconds)
+        start = time.perf_counter()
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except (ClientGone, ClientDisconnect):
+            exchange.status = exchange.status or 499
+        except Exception:
+            log.exception("request %s failed", scope["request_id"])
+            await exchange.fail()
+        finally:
+            self._count(scope, exchange.status or 499, time.perf_counter() - start)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        metrics = self.service.metrics
+        route = getattr(scope.get("route"), "path", "none")  # never the path: endless labels
+        method = scope["method"] if route != "none" else "none"
+        metrics.requests.labels(route, method, str(status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        if "problem" in scope:
+            metrics.rejected.labels(scope["problem"]).inc()
+        path = scope.get("raw_path", b"").decode("ascii", "replace")
+        log.info(
+            "%s %s %d %.0f ms %s", scope["method"], path, status, 1e3 * seconds, scope["request_id"]
+        )
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, stall: float) -> None:
+        self.status = 0
+        self._scope = scope
+        self._receive, self._send = receive, send
+        self._stall = stall
+        self._early = False  # the answer began before the request had ended
+        headers = Headers(scope=scope)
+        self._body_read = (
+            headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        )
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._body_read = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._early = not self._body_read
+            self._add_headers(message)
+        elif self._early and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body", "body": b""}
+        try:
+            await asyncio.wait_for(self._send(message), self._stall)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise ClientDisconnect from error  # it takes nothing: given up
+
+    def _add_headers(self, message: MutableMapping[str, Any]) -> None:
+        headers = MutableHeaders(scope=message)
+        headers["X-Request-ID"] = self._scope["request_id"]
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+        if self._early:
+            headers["Connection"] = "close"
+
+    async def _drain(self) -> None:
+        async def read_on() -> None:
+            while not self._body_read:
+                await self.receive()
+
+        with suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(read_on(), _LINGER)
+
+    async def fail(self) -> None:
+        if self.status:
+            return  # too late for another answer
+        detail = "The service failed. Its log tells why, under this request id."
+        problem = Problem("internal", detail)
+        self._scope["problem"] = problem.kind
+        body = json.dumps(problem.members(self._scope["request_id"])).encode()
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,158 @@
+"""Jobs: pictures that are worked on after the request has been answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from server.blobs import Blob
+from server.line import Line
+from server.problems import Problem
+from server.query import Wishes
+from server.service import Service, new_id
+from server.store import CANCELLED, DONE, Job, shown
+from server.upload import Upload
+from server.work import inspect
+
+_EVERY = 0.2  # seconds between two events at least
+_SILENCE = 15.0  # seconds without an event at most
+
+
+class Jobs:
+    """What callers can do with jobs. Used from the event loop only."""
+
+    def __init__(self, service: Service, line: Line) -> None:
+        self._service = service
+        self._settings = service.settings
+        self._line = line
+        self._making = asyncio.Lock()
+
+    def check(self) -> None:
+        """Refuse if the line is full.
+
+        Raises:
+            Problem: ``queue-full``.
+        """
+        if self._line.waiting >= self._settings.jobs_waiting:
+            detail = f"{self._line.waiting} jobs are waiting already: try again later."
+            raise Problem("queue-full", detail, retry_after=30)
+
+    async def create(
+        self, upload: Upload, wishes: Wishes, accept: str, owner: str, key: str | None
+    ) -> Job:
+        """A new job for a picture, or the one that was made with the same key.
+
+        Raises:
+            Problem: the key belongs to another request, the line or the disk is full.
+            SRNetError: what would fail anyway.
+        """
+        fingerprint = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
+        async with self._making:  # so that two requests with one key make one job
+            if key is not None:
+                known = await self._line.on_disk(self._line.store.with_key, owner, key)
+                if known is not None:
+                    _check_same(known, fingerprint)
+                    return await self.get(known.id, owner)
+            self.check()
+            model, task = self._service.task(wishes, upload.blob.read, accept)
+            header = await run_in_threadpool(inspect, task)
+            await self._line.make_room(upload.blob.size)
+            job = Job(
+                id=new_id(),
+                owner=owner,
+                key=key,
+                fingerprint=fingerprint,
+                model=model,
+                wishes=wishes.model_dump(exclude_none=True),
+                accept=accept,
+                name=upload.name,
+                input_bytes=upload.blob.size,
+                width=header.width,
+                height=header.height,
+                created=time.time(),
+            )
+            await self._line.on_disk(upload.blob.move, self._line.store.input(job.id))
+            await self._line.on_disk(self._line.store.add, job)
+            self._line.join(job)
+        return job
+
+    async def get(self, job_id: str, owner: str) -> Job:
+        """A job of a caller.
+
+        Raises:
+            Problem: there is none, or it has expired.
+        """
+        live = self._line.live.get(job_id)
+        job = live.job if live else await self._line.on_disk(self._line.store.find, job_id)
+        if job is None or job.owner != owner:
+            raise Problem(
+                "not-found",
+                "There is no such job. Results are kept for "
+                f"{self._settings.keep_seconds:g} s: make a new job.",
+            )
+        return job
+
+    async def delete(self, job_id: str, owner: str) -> None:
+        """Stop a job within one batch, and forget it.
+
+        Raises:
+            Problem: there is none.
+        """
+        await self.get(job_id, owner)
+        live = self._line.live.pop(job_id, None)
+        if live and live.stop:
+            live.stop.asked = True
+        await self._line.on_disk(self._line.store.delete, job_id)
+
+    async def result(self, job_id: str, owner: str) -> Job:
+        """A job that is done; its picture is its :meth:`blob`.
+
+        Raises:
+            Problem: not yet, or never.
+        """
+        job = await self.get(job_id, owner)
+        if job.state == DONE:
+            return job
+        if job.ended:
+            reason = (job.error or {}).get("detail", "")
+            raise Problem("job-failed", f"The job {job.state}: {reason}")
+        raise Problem("job-not-done", f"The job is {job.state}: ask again later.", retry_after=1)
+
+    def blob(self, job: Job) -> Blob:
+        """The result of a job that is done."""
+        return Blob(job.bytes, path=self._line.store.result(job.id))
+
+    def view(self, job: Job) -> dict[str, Any]:
+        """What the caller is shown of a job."""
+        return shown(job, self._line.progress(job), self._line.place(job))
+
+    async def follow(self, job: Job, owner: str) -> AsyncIterator[dict[str, Any] | None]:
+        """What is shown of a job, at each change, up to its end; None in long silences."""
+        last, since = None, time.monotonic()
+        while True:
+            try:
+                job = await self.get(job.id, owner)
+            except Problem:  # deleted
+                yield shown(replace(job, state=CANCELLED), 0.0, None)
+                return
+            now = self.view(job)
+            if now != last or time.monotonic() - since > _SILENCE:
+                yield now if now != last else None
+                last, since = now, time.monotonic()
+            if job.ended or self._service.draining:
+                return
+            await asyncio.sleep(_EVERY)
+
+
+def _check_same(known: Job, fingerprint: str) -> None:
+    if known.fingerprint != fingerprint:
+        raise Problem(
+            "key-reused",
+            "This Idempotency-Key was sent with another picture or other options: "
+            "use a new key for a new request.",
+        )

@@ -1,0 +1,215 @@
+"""The line of jobs: which run, which wait, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from server.problems import Problem, from_error
+from server.query import Wishes
+from server.service import Service
+from server.store import DONE, FAILED, QUEUED, RUNNING, Job, Store
+from server.work import Result, Stop, Task, enlarge
+from srnet.errors import Cancelled, SRNetError
+
+T = TypeVar("T")
+log = logging.getLogger("srnet.server")
+
+_ATTEMPTS = 2  # a job that was cut off runs once more
+_SWEEP = 15.0  # seconds between looking for results that have expired
+
+
+@dataclass
+class Live:
+    """A job that has not ended, and what asks its work to stop."""
+
+    job: Job
+    stop: Stop | None = None  # once it runs
+    late: bool = False
+
+    def expire(self) -> None:
+        """Its time is over."""
+        self.late = True
+        if self.stop is not None:
+            self.stop.asked = True
+
+
+class Line:
+    """Runs jobs in the order in which they came. Used from the event loop only."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._settings = service.settings
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.live: dict[str, Live] = {}  # those that have not ended, in their order
+        metrics = service.metrics
+        metrics.in_progress.labels("jobs").set_function(lambda: len(self.live) - self.waiting)
+        metrics.queue.labels("jobs").set_function(lambda: self.waiting)
+
+    async def start(self) -> None:
+        """Open the store, and go on with what was not finished."""
+        self._store = await run_in_threadpool(Store, self._settings.data_dir)
+        for job in await self.on_disk(self._store.unfinished):
+            if job.state == RUNNING and job.attempts >= _ATTEMPTS:
+                problem = Problem("internal", "The service was cut off twice during this job.")
+                await self._fail(Live(job), problem)
+            else:
+                self.live[job.id] = Live(replace(job, state=QUEUED))
+        workers = [self._run_jobs() for _ in range(self._settings.jobs_running)]
+        self._tasks = [asyncio.create_task(work) for work in (*workers, self._sweep())]
+
+    async def close(self) -> None:
+        """End; jobs that did not are in line again at the next start."""
+        patience = time.monotonic() + 1  # for those that were stopped just now to be written down
+        while any(live.stop for live in self.live.values()) and time.monotonic() < patience:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._store.close()
+
+    @property
+    def store(self) -> Store:
+        """The jobs on disk."""
+        return self._store
+
+    @property
+    def waiting(self) -> int:
+        """How many have not begun."""
+        return sum(live.stop is None for live in self.live.values())
+
+    async def on_disk(self, what: Callable[..., T], *values: Any) -> T:
+        """Call something that blocks."""
+        return await run_in_threadpool(what, *values)
+
+    def join(self, job: Job) -> None:
+        """Put a job, which is on disk already, at the end of the line."""
+        self.live[job.id] = Live(job)
+        self._wake.set()
+
+    def place(self, job: Job) -> int | None:
+        """Its place among those that wait, from 1."""
+        waiting = [key for key, live in self.live.items() if live.stop is None]
+        return waiting.index(job.id) + 1 if job.id in waiting else None
+
+    def progress(self, job: Job) -> float:
+        """How far it is, from 0 to 1; it is 1 only when the result is there."""
+        live = self.live.get(job.id)
+        if job.ended or live is None or live.stop is None:
+            return float(job.state == DONE)
+        return round(0.98 * live.stop.progress, 4)
+
+    async def make_room(self, needed: int) -> None:
+        """Delete old results until ``needed`` more bytes fit.
+
+        Raises:
+            Problem: the rest is of jobs that have not ended.
+        """
+        if not await self.on_disk(self._store.make_room, needed, self._settings.store_bytes):
+            raise Problem(
+                "busy", "The disk space for jobs is used up: try again later.", retry_after=60
+            )
+
+    async def _run_jobs(self) -> None:
+        await self._service.opened.wait()
+        while True:
+            live = self._next()
+            if live is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            live.stop = Stop()
+            try:
+                await self._run(live, live.stop)
+            except Exception:  # whatever it is, the next job gets its turn
+                log.exception("job %s failed", live.job.id)
+                await self._give_up(live)
+            finally:
+                self.live.pop(live.job.id, None)
+
+    def _next(self) -> Live | None:
+        if self._service.draining:
+            return None
+        return next((live for live in self.live.values() if live.stop is None), None)
+
+    async def _run(self, live: Live, stop: Stop) -> None:
+        live.job = replace(live.job, state=RUNNING, attempts=live.job.attempts + 1)
+        await self.on_disk(self._store.change, live.job)
+        timer = asyncio.get_running_loop().call_later(self._settings.job_time_limit, live.expire)
+        try:
+            task = self._task(live.job)
+            with self._service.submitted(stop, functools.partial(enlarge, task)) as future:
+                result = await asyncio.shield(future)
+            await self._finish(live, result)
+        except Cancelled:
+            await self._cut_off(live)
+        except SRNetError as error:
+            await self._fail(live, from_error(error))
+        except Problem as problem:
+            await self._fail(live, problem)
+        finally:
+            timer.cancel()
+
+    def _task(self, job: Job) -> Task:
+        wishes = Wishes(**{**job.wishes, "model": job.model})
+        read = self._store.input(job.id).read_bytes
+        return self._service.task(wishes, read, job.accept)[1]
+
+    async def _finish(self, live: Live, result: Result) -> None:
+        try:
+            await self.make_room(result.blob.size)
+            await self.on_disk(result.blob.move, self._store.result(live.job.id))
+        finally:
+            await self.on_disk(result.blob.discard)
+        width, height = result.size
+        sizes = {"bytes": result.blob.size, "width": width, "height": height}
+        await self._end(
+            live,
+            DONE,
+            output={**sizes, "format": result.format},
+            seconds=round(sum(result.seconds.values()), 3),
+            stages=result.seconds,
+            consistency_db=result.consistency_db and round(result.consistency_db, 2),
+        )
+        self._service.account(result)
+
+    async def _cut_off(self, live: Live) -> None:
+        if live.late:
+            limit = self._settings.job_time_limit
+            detail = f"The job was not done within {limit:g} s: choose a smaller scale or picture."
+            await self._fail(live, Problem("time-limit", detail))
+        elif self._service.draining:  # it was not the job's fault
+            again = replace(live.job, state=QUEUED, attempts=live.job.attempts - 1)
+            await self.on_disk(self._store.change, again)
+
+    async def _fail(self, live: Live, problem: Problem) -> None:
+        self._service.metrics.rejected.labels(problem.kind).inc()
+        await self._end(live, FAILED, error=problem.members())
+
+    async def _give_up(self, live: Live) -> None:
+        try:
+            await self._fail(live, Problem("internal", "The service failed; its log says why."))
+        except Exception:
+            log.exception("job %s cannot be written down", live.job.id)
+
+    async def _end(self, live: Live, state: str, **changes: Any) -> None:
+        expires = time.time() + self._settings.keep_seconds
+        job = replace(live.job, state=state, expires=expires, **changes)
+        await self.on_disk(self._store.change, job)
+        live.job = job
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self.on_disk(self._store.expire)
+            except Exception:
+                log.exception("old results cannot be removed")
+            await asyncio.sleep(_SWEEP)

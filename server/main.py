@@ -1,0 +1,107 @@
+"""Running the service: one process, an orderly end."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from server import memory
+from server.app import create_app
+from server.service import Service
+from server.settings import Settings
+from srnet.errors import OptionError
+from srnet.upscaler import Upscaler
+
+log = logging.getLogger("srnet.server")
+
+_BACKLOG = 512  # connections that wait to be accepted
+
+
+def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; then end what runs, as far as the grace period allows.
+
+    ``upscalers`` as for :func:`server.app.create_app`.
+
+    Raises:
+        SRNetError: unknown model, no weights, or a data folder that cannot be used.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    memory.bound()
+    with _only_one(settings.data_dir):
+        app = create_app(settings, upscalers)
+        service: Service = app.state.service
+        listener = _bound(settings)
+        config = uvicorn.Config(
+            app,
+            access_log=False,  # ours has the request id
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+        )
+        host, port = listener.getsockname()[:2]
+        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        _Server(config, service).run([listener])
+        logging.shutdown()
+        if service.busy:
+            # A thread is inside a decoder or encoder, which nothing can stop; its job, if it
+            # is one, is written down, and the interpreter would wait for it for ever.
+            os._exit(0)
+
+
+def _bound(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OptionError(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}): "
+            "choose another --port, or an address of this machine as --host"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """Drains at the first signal, and does not die of it afterwards: the exit status is 0."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._service.begin_drain()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the data folder: two servers on one would run each other's jobs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise OptionError(
+            f"the data folder {folder} cannot be written ({error.strerror}): "
+            "set SRNET_DATA_DIR to one that can"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OptionError(
+                f"another server uses the data folder {folder}: "
+                "stop it, or set SRNET_DATA_DIR to another folder"
+            ) from error
+        yield

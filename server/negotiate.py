@@ -1,0 +1,74 @@
+"""Headers: which format the caller takes, and how the result is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from srnet.image import FORMATS
+
+
+def by_accept(accept: str, natural: str) -> str:
+    """The format of ``FORMATS`` that an Accept header prefers.
+
+    ``natural`` wins unless another is named with a higher weight, so that ``*/*`` or
+    ``image/*`` leave it, and so does a header that names no format we write.
+    """
+    weights = _weights(accept)
+
+    def weight(name: str) -> float:
+        media = FORMATS[name].media_type
+        return next((weights[m] for m in (media, "image/*", "*/*") if m in weights), 0.0)
+
+    best = max((name for name in FORMATS), key=weight)
+    return best if weight(best) > weight(natural) else natural
+
+
+def _weights(accept: str) -> Mapping[str, float]:
+    weights = {}
+    for item in accept[:1000].split(","):
+        media, *parameters = (part.strip().lower() for part in item.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = min(1.0, max(0.0, float(parameter[2:])))
+                except ValueError:
+                    weight = 0.0
+        weights[media] = weight
+    return weights
+
+
+def disposition(name: str) -> str:
+    """A Content-Disposition for the file ``name``, plain and, after RFC 5987, in full."""
+    plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def result_name(name: str, ending: str) -> str:
+    """``photo.jpg`` and ``_x4.png`` make ``photo_x4.png``."""
+    stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
+    return stem + ending
+
+
+def picture_headers(
+    model: str,
+    origin: tuple[int, int],
+    size: tuple[int, int],
+    consistency_db: float | None,
+    seconds: Mapping[str, float],
+) -> dict[str, str]:
+    """What is told beside a result; sizes are (width, height), ``seconds`` by stage."""
+    timing = ", ".join(f"{stage};dur={1000 * spent:.1f}" for stage, spent in seconds.items())
+    headers = {
+        "Server-Timing": timing,
+        "X-Model": quote(model),
+        "X-Scale": f"{size[0] / origin[0]:.6g}",
+        "X-Origin-Width": str(origin[0]),
+        "X-Origin-Height": str(origin[1]),
+        "X-Result-Width": str(size[0]),
+        "X-Result-Height": str(size[1]),
+    }
+    if consistency_db is not None:
+        headers["X-Consistency-DB"] = f"{consistency_db:.2f}"
+    return headers

@@ -1,0 +1,203 @@
+"""Errors as RFC 9457 problem details: one table of kinds, one mapping from ``srnet`` errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from srnet.errors import (
+    DeviceError,
+    OptionError,
+    OutputError,
+    PictureError,
+    SRNetError,
+    TooLargeError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger("srnet.server")
+
+# Name of each kind: status and title. The names are part of the interface: never rename one.
+KINDS: Mapping[str, tuple[int, str]] = {
+    "malformed-request": (400, "The request cannot be read"),
+    "unauthorized": (401, "An API key is needed"),
+    "forbidden-origin": (403, "This web origin may not call the service"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "This method is not allowed here"),
+    "upload-too-slow": (408, "The upload took too long"),
+    "job-not-done": (409, "The job has no result yet"),
+    "job-failed": (409, "The job has no result"),
+    "too-many-bytes": (413, "The upload is too large"),
+    "not-a-picture": (415, "Not a picture that can be read"),
+    "bad-parameter": (422, "A parameter cannot work"),
+    "too-many-pixels": (422, "The result would be too large"),
+    "cannot-write": (422, "The result cannot be written as asked"),
+    "key-reused": (422, "The idempotency key belongs to another request"),
+    "queue-full": (429, "Too many pictures are waiting"),
+    "internal": (500, "The service failed"),
+    "not-ready": (503, "The service is not ready"),
+    "busy": (503, "The service is busy"),
+    "time-limit": (504, "The picture took too long"),
+}
+
+
+@dataclass
+class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
+    """An error to answer with; ``kind`` is a key of ``KINDS``, ``detail`` says what to change."""
+
+    kind: str
+    detail: str
+    retry_after: int | None = None  # seconds
+    more: dict[str, Any] = field(default_factory=dict)  # further members of the answer
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return KINDS[self.kind][0]
+
+    def members(self, request_id: str | None = None) -> dict[str, Any]:
+        """The JSON object."""
+        known = {
+            "type": f"/docs#{self.kind}",
+            "title": KINDS[self.kind][1],
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if request_id is not None:
+            known["request_id"] = request_id
+        return known | self.more
+
+
+def from_error(error: SRNetError) -> Problem:
+    """What the caller is told of an error of the library.
+
+    Names of inner libraries and of files never get here: the pictures have no path, and what
+    the service itself lacks (memory, weights) is told in general terms.
+    """
+    if isinstance(error, TooLargeError):
+        return Problem("too-many-pixels", str(error))
+    if isinstance(error, PictureError):
+        return Problem("not-a-picture", str(error))
+    if isinstance(error, OptionError):
+        return Problem("bad-parameter", str(error))
+    if isinstance(error, OutputError):
+        return Problem("cannot-write", str(error))
+    if isinstance(error, DeviceError):
+        log.error("%s", error)
+        return Problem("busy", "There is not enough memory now: try again later.", retry_after=30)
+    log.error("%s: %s", type(error).__name__, error)
+    return Problem("internal", "The service is set up wrongly; its log says more.")
+
+
+def answer(problem: Problem, request: Request) -> Response:
+    """The response for a problem."""
+    headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    request.scope["problem"] = problem.kind  # for the metrics
+    body = problem.members(request.scope.get("request_id"))
+    return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(SRNetError, _on_srnet)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return answer(error, request)
+
+
+async def _on_srnet(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SRNetError)
+    return answer(from_error(error), request)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        {"where": ".".join(str(part) for part in item["loc"][1:]), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    detail = "; ".join(f"{item['where'] or 'the query'}: {item['message']}" for item in wrong[:5])
+    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        problem = Problem("not-found", "There is nothing at this address; /docs lists what is.")
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        problem = Problem("method-not-allowed", f"Use {allowed or 'another method'} here.")
+        response = answer(problem, request)
+        response.headers["Allow"] = allowed
+        return response
+    else:
+        problem = Problem("malformed-request", "The request cannot be read.")
+    return answer(problem, request)
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI ``responses`` for some kinds, one example each."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, title = KINDS[kind]
+        response = responses.setdefault(
+            status,
+            {
+                "description": title,
+                "content": {
+                    MEDIA_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/Problem"},
+                        "examples": {},
+                    }
+                },
+            },
+        )
+        if title not in response["description"]:
+            response["description"] += "; " + title
+        example = Problem(kind, "What happened and what to change.").members("3f2a")
+        response["content"][MEDIA_TYPE]["examples"][kind] = {"value": example}
+        if status in (429, 503):
+            response["headers"] = {
+                "Retry-After": {"description": "seconds", "schema": {"type": "integer"}}
+            }
+    return responses
+
+
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "enum": [f"/docs#{kind}" for kind in KINDS],
+            "description": "Stable name of the kind of error; also where it is explained.",
+        },
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened and what to change."},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"where": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}

@@ -1,0 +1,94 @@
+"""The options in the query of a request: the names of the command line, as ``Options``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.problems import Problem
+from srnet.options import Options
+from srnet.upscaler import Upscaler
+
+FormatName = Literal["png", "jpeg", "webp", "tiff", "avif"]
+
+
+class Wishes(BaseModel):
+    """What a caller may ask for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        None, description="A name from /v1/models; absent: the default.", max_length=100
+    )
+    scale: float | None = Field(
+        None, ge=1, le=16, description="Factor. At most one of scale, width, height, fit."
+    )
+    width: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")
+    height: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")
+    fit: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
+        description="Box WIDTHxHEIGHT in pixels that the result fills.",
+        examples=["1920x1080"],
+    )
+    strength: float = Field(1.0, ge=0, le=1, description="0 is bicubic, 1 is all of the network.")
+    format: FormatName | None = Field(
+        None, description="Absent: what `Accept` asks for, else the format of the input."
+    )
+    quality: int | None = Field(None, ge=1, le=100, description="For JPEG, WebP and AVIF.")
+    lossless: bool = Field(False, description="For WebP.")
+    background: str | None = Field(
+        None,
+        pattern=r"^#?[0-9A-Fa-f]{6}$",
+        description="Colour RRGGBB under transparent pixels, for JPEG.",
+        examples=["ffffff"],
+    )
+    keep_metadata: bool = Field(True, description="Keep the colour profile and EXIF.")
+
+    def options(self, defaults: Options, max_pixels: int) -> Options:
+        """The options of the library.
+
+        Raises:
+            Problem: several sizes were given.
+        """
+        sizes = [n for n in ("scale", "width", "height", "fit") if getattr(self, n) is not None]
+        if len(sizes) > 1:
+            raise Problem(
+                "bad-parameter", f"Give only one of {', '.join(sizes)}; for a box, use fit."
+            )
+        box = self.fit.split("x") if self.fit else None
+        colour = bytes.fromhex(self.background.lstrip("#")) if self.background else None
+        return replace(
+            defaults,
+            scale=self.scale,
+            width=self.width,
+            height=self.height,
+            fit=(int(box[0]), int(box[1])) if box else None,
+            strength=self.strength,
+            format=self.format,
+            quality=self.quality,
+            lossless=self.lossless,
+            background=(colour[0], colour[1], colour[2]) if colour else None,
+            keep_metadata=self.keep_metadata,
+            max_pixels=max_pixels,
+        )
+
+
+Wished = Annotated[Wishes, Query()]
+
+
+def chosen(name: str | None, upscalers: dict[str, Upscaler]) -> tuple[str, Upscaler]:
+    """The model asked for, or the default, which is the first.
+
+    Raises:
+        Problem: it is not served here.
+    """
+    name = next(iter(upscalers)) if name is None else name
+    if name not in upscalers:
+        raise Problem(
+            "bad-parameter", f"There is no such model: choose one of {', '.join(upscalers)}."
+        )
+    return name, upscalers[name]

@@ -1,0 +1,180 @@
+"""Jobs over HTTP: make, look at, follow, fetch, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from server.auth import Caller
+from server.jobs import Jobs
+from server.negotiate import disposition, picture_headers, result_name
+from server.openapi import PICTURE_BODY, PICTURE_HEADERS, REFUSALS, pictures, problems
+from server.query import Wished
+from server.service import service_of
+from server.store import Job
+from srnet.image import FORMATS
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class Input(BaseModel):
+    """The picture that was sent."""
+
+    name: str
+    bytes: int
+    width: int
+    height: int
+
+
+class Output(BaseModel):
+    """The result."""
+
+    bytes: int
+    width: int
+    height: int
+    format: str
+
+
+class JobState(BaseModel):
+    """How a job stands."""
+
+    id: str = Field(examples=["0f1e2d3c4b5a69788796a5b4c3d2e1f0"])
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    progress: float = Field(ge=0, le=1)
+    place: int | None = Field(description="In the line, from 1; null when it does not wait.")
+    model: str
+    input: Input
+    output: Output | None
+    seconds: float | None = Field(description="That the work took.")
+    consistency_db: float | None
+    error: dict[str, Any] | None = Field(description="A problem, if the job failed.")
+    created: str = Field(examples=["2026-01-31T12:00:00Z"])
+    expires: str | None = Field(description="When the result is removed.")
+
+
+_AT_ID = problems("unauthorized", "not-found")
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Make a job",
+    response_model=JobState,
+    responses={
+        202: {
+            "description": "The job; it is worked on when its turn comes.",
+            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+        },
+        **problems(
+            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")), "key-reused"
+        ),
+    },
+    openapi_extra={"requestBody": PICTURE_BODY},
+)
+async def create(
+    request: Request,
+    wishes: Wished,
+    caller: Caller,
+    accept: Annotated[str, Header(max_length=1000, include_in_schema=False)] = "*/*",
+    idempotency_key: Annotated[
+        str | None,
+        Header(max_length=200, description="Sent again, it gives the same job back."),
+    ] = None,
+) -> Response:
+    """Takes what `/v1/upscale` takes; answers at once. The job survives a restart."""
+    service, jobs = service_of(request), _jobs_of(request)
+    service.check_open()
+    if idempotency_key is None:
+        jobs.check()
+    upload = await service.receive(request)
+    try:
+        job = await jobs.create(upload, wishes, accept, caller, idempotency_key)
+    finally:
+        upload.blob.discard()
+    location = f"/v1/jobs/{job.id}"
+    return JSONResponse(jobs.view(job), 202, {"Location": location})
+
+
+@router.get("/{job_id}", summary="How a job stands", response_model=JobState, responses=_AT_ID)
+async def state(request: Request, job_id: str, caller: Caller) -> dict[str, Any]:
+    """State, progress from 0 to 1, and the place in the line."""
+    jobs = _jobs_of(request)
+    return jobs.view(await jobs.get(job_id, caller))
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Server-sent events `state`, each with the job as its data.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **_AT_ID,
+    },
+)
+async def events(request: Request, job_id: str, caller: Caller) -> Response:
+    """One event now and one at each change, five a second at most; ends with the job."""
+    jobs = _jobs_of(request)
+    job = await jobs.get(job_id, caller)
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        _lines(jobs, job, caller), headers=headers, media_type="text/event-stream"
+    )
+
+
+async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
+    async for shown in jobs.follow(job, owner):
+        if shown is None:
+            yield ": still there\n\n"
+        else:
+            yield f"event: state\ndata: {json.dumps(shown)}\n\n"
+
+
+@router.get(
+    "/{job_id}/result",
+    summary="The result of a job",
+    response_class=Response,
+    responses={
+        200: pictures("The enlarged picture.", PICTURE_HEADERS),
+        **problems("unauthorized", "not-found", "job-not-done", "job-failed"),
+    },
+)
+async def result(request: Request, job_id: str, caller: Caller) -> Response:
+    """The picture, until the job expires."""
+    jobs = _jobs_of(request)
+    job = await jobs.result(job_id, caller)
+    made = job.output or {}
+    size, origin = (made["width"], made["height"]), (job.width, job.height)
+    headers = picture_headers(job.model, origin, size, job.consistency_db, job.stages or {})
+    kind = FORMATS[made["format"]]
+    name = result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}")
+    headers["Content-Disposition"] = disposition(name)
+    blob = jobs.blob(job)
+    headers["Content-Length"] = str(blob.size)
+    return StreamingResponse(blob.chunks(), headers=headers, media_type=kind.media_type)
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    summary="Cancel and delete a job",
+    response_class=Response,
+    responses=problems("unauthorized", "forbidden-origin", "not-found"),
+)
+async def delete(request: Request, job_id: str, caller: Caller) -> Response:
+    """What runs stops within one batch of tiles."""
+    await _jobs_of(request).delete(job_id, caller)
+    return Response(status_code=204)
+
+
+def _jobs_of(request: Request) -> Jobs:
+    jobs = request.app.state.jobs
+    assert isinstance(jobs, Jobs)
+    return jobs

@@ -1,0 +1,95 @@
+"""A picture in, a picture out, in one request."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from server.auth import Caller
+from server.negotiate import disposition, picture_headers, result_name
+from server.openapi import PICTURE_BODY, PICTURE_HEADERS, REFUSALS, pictures, problems
+from server.query import Wished, Wishes, chosen
+from server.service import Service, service_of, while_connected
+from server.work import Result, Stop, Task, enlarge, inspect, show_residual
+
+router = APIRouter(prefix="/v1", tags=["pictures"])
+
+_Work = Callable[[Task, Stop], Result]
+_ACCEPT = Header("*/*", description="Chooses the format where `format` is absent.", max_length=1000)
+
+
+@router.post(
+    "/upscale",
+    summary="Enlarge a picture",
+    response_class=Response,
+    responses={200: pictures("The enlarged picture.", PICTURE_HEADERS), **problems(*REFUSALS)},
+    openapi_extra={"requestBody": PICTURE_BODY},
+)
+async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
+    """The picture comes as the form field `file` or as the whole body; options in the query.
+
+    `curl -F file=@in.jpg 'localhost:8000/v1/upscale?scale=4' -o out.png`
+    """
+    return await _respond(request, wishes, accept, enlarge)
+
+
+@router.post(
+    "/residual",
+    summary="Show what the network adds",
+    response_class=Response,
+    responses={
+        200: pictures("Grey where nothing is added.", PICTURE_HEADERS),
+        **problems(*REFUSALS),
+    },
+    openapi_extra={"requestBody": PICTURE_BODY},
+)
+async def residual(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
+    """Takes what `/v1/upscale` takes, and answers with the difference from bicubic, enhanced.
+
+    Of an animation, the first frame is shown. The result is PNG unless another is asked for.
+    """
+    limit = service_of(request).settings.max_residual_megapixels
+    return await _respond(request, wishes, accept, show_residual, limit)
+
+
+async def _respond(
+    request: Request, wishes: Wishes, accept: str, work: _Work, max_megapixels: float = math.inf
+) -> Response:
+    service = service_of(request)
+    service.check_open()
+    service.gate.check()
+    chosen(wishes.model, service.upscalers)  # all that can be refused before the upload, is
+    upload = await service.receive(request)
+    try:
+        model, task = service.task(wishes, upload.blob.read, accept, max_megapixels)
+        doing = _do(service, task, functools.partial(work, task))
+        result = await while_connected(request, doing, service.settings.time_limit)
+    finally:
+        upload.blob.discard()
+    ending = "_residual" if work is show_residual else f"_x{result.scale:.3g}"
+    return deliver(result, result_name(upload.name, ending + result.suffix), model)
+
+
+async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> Result:
+    if service.gate.full:  # what cannot be done need not wait to be told so
+        await run_in_threadpool(inspect, task)
+    return await service.perform(work)
+
+
+def deliver(result: Result, name: str, model: str) -> Response:
+    """The response with a picture; its file is removed when it was sent."""
+    headers = picture_headers(
+        model, result.origin, result.size, result.consistency_db, result.seconds
+    )
+    headers["Content-Disposition"] = disposition(name)
+    headers["Content-Length"] = str(result.blob.size)
+    never_sent = BackgroundTask(result.blob.discard) if result.blob.path else None
+    return StreamingResponse(
+        result.blob.chunks(last=True), 200, headers, result.media_type, never_sent
+    )

@@ -1,0 +1,102 @@
+"""What is not work: models, health, readiness, metrics, the page, the documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from server.auth import Caller
+from server.docs import page
+from server.openapi import problems
+from server.problems import Problem
+from server.service import service_of
+
+router = APIRouter()
+WEB = Path(__file__).parent / "web"
+
+
+@router.get(
+    "/v1/models",
+    tags=["service"],
+    summary="Which models are here",
+    responses=problems("unauthorized"),
+)
+async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
+    """The card of each weights file; `family` is what `model` takes, the first the default."""
+    return [
+        {**dataclasses.asdict(engine.card), "family": name, "scale": engine.card.scale}
+        for name, upscaler in service_of(request).upscalers.items()
+        for engine in upscaler.engines.values()
+    ]
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get(
+    "/livez", tags=["service"], summary="Is the process alive", response_class=PlainTextResponse
+)
+async def livez() -> str:
+    """Always `ok`, also while models load or the service shuts down."""
+    return "ok\n"
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get(
+    "/readyz",
+    tags=["service"],
+    summary="Can it take work",
+    response_class=PlainTextResponse,
+    responses=problems("not-ready"),
+)
+async def readyz(request: Request) -> str:
+    """`ok` once the weights are loaded and one tile was run, until it shuts down."""
+    service_of(request).check_open()
+    return "ok\n"
+
+
+@router.get(
+    "/metrics",
+    tags=["service"],
+    summary="Numbers for Prometheus",
+    response_class=PlainTextResponse,
+    responses=problems("unauthorized"),
+)
+async def metrics(request: Request, _: Caller) -> Response:
+    """Requests, seconds of each stage, queues, megapixels, refusals, resident memory."""
+    return Response(service_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The documentation, made from the OpenAPI document; no script and nothing from elsewhere."""
+    return HTMLResponse(page(request.app.openapi()))
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.head("/", include_in_schema=False)
+@router.get("/", include_in_schema=False)
+async def index() -> Response:
+    """The page."""
+    return _file("index.html")
+
+
+@router.get("/{name}", include_in_schema=False)
+async def asset(name: str) -> Response:
+    """The files that the page is made of; the name is looked up, never opened."""
+    return _file(name)
+
+
+def _file(name: str) -> Response:
+    files = {path.name: path for path in WEB.iterdir() if path.is_file()}
+    if name not in files:
+        raise Problem("not-found", "There is nothing at this address; /docs lists what is.")
+    return FileResponse(files[name], headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,300 @@
+"""What the routes share: settings, models, the line of waiting pictures, worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from server import memory
+from server.gate import Gate
+from server.metrics import Metrics
+from server.problems import Problem
+from server.query import Wishes, chosen
+from server.settings import MEGA, Settings
+from server.upload import Upload, receive
+from server.work import Result, Stop, Task
+from srnet.errors import Cancelled
+from srnet.upscaler import Upscaler
+
+T = TypeVar("T")
+log = logging.getLogger("srnet.server")
+
+_TRIM = 5.0  # seconds between giving freed memory back
+_CHECKPOINT = 0.7  # of the grace period: when work that has not ended is stopped
+
+
+class ClientGone(Exception):  # noqa: N818 - nothing went wrong here
+    """Nobody is left to answer."""
+
+
+class Service:
+    """Owned by one application; everything but the work itself happens in its event loop."""
+
+    def __init__(self, settings: Settings, upscalers: Mapping[str, Upscaler]) -> None:
+        self.settings = settings
+        self.upscalers = dict(upscalers)
+        self.metrics = Metrics()
+        self.gate = Gate(settings.running, settings.waiting)
+        self.spool = settings.data_dir / "spool"
+        self.opened = asyncio.Event()  # once the models are loaded
+        self.draining = False
+        self._drain_ends = 0.0  # time.monotonic()
+        self._uploads = 0
+        self._worked = False  # since memory was trimmed
+        self._active: dict[Stop, Future[Any]] = {}
+        self._pool = ThreadPoolExecutor(
+            settings.running + settings.jobs_running, "work", initializer=_be_nice
+        )
+        self._background: set[asyncio.Task[None]] = set()
+        self._watch()
+
+    def _watch(self) -> None:
+        self.metrics.in_progress.labels("requests").set_function(lambda: self.gate.running)
+        self.metrics.queue.labels("requests").set_function(lambda: self.gate.waiting)
+        self.metrics.uploads.set_function(lambda: self._uploads)
+
+    async def start(self) -> None:
+        """Make the folders, and load the weights while the service answers already."""
+        self._loop = asyncio.get_running_loop()
+        self.spool.mkdir(parents=True, exist_ok=True)
+        for left in self.spool.iterdir():
+            left.unlink()  # of a process that was killed
+        self._spawn(self._warm_up())
+        self._spawn(self._trim())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _warm_up(self) -> None:
+        try:
+            await self._loop.run_in_executor(self._pool, self._run_one_tile_each)
+        except Exception:
+            log.exception("the models cannot be used; the service will not become ready")
+        else:
+            self.opened.set()
+            log.info("ready: %s", ", ".join(self.upscalers))
+
+    def _run_one_tile_each(self) -> None:
+        batch = np.zeros((1, self.settings.tile, self.settings.tile, 3), np.float32)
+        for upscaler in self.upscalers.values():
+            for engine in upscaler.engines.values():
+                next(iter(engine.run([batch])))
+
+    async def _trim(self) -> None:
+        while True:
+            await asyncio.sleep(_TRIM)
+            if self._worked:
+                self._worked = False
+                await run_in_threadpool(memory.trim)
+
+    def begin_drain(self) -> None:
+        """Take no more work; what runs may end within the grace period."""
+        if not self.draining:
+            self.draining = True
+            self._drain_ends = time.monotonic() + _CHECKPOINT * self.settings.grace_seconds
+            delay = _CHECKPOINT * self.settings.grace_seconds
+            self._loop.call_later(delay, self._stop_all)
+
+    def _stop_all(self) -> None:
+        for stop in list(self._active):
+            stop.asked = True
+
+    async def close(self) -> None:
+        """Wait for what runs, as long as the grace period allows."""
+        self.begin_drain()
+        while self._active and time.monotonic() < self._drain_ends:
+            await asyncio.sleep(0.02)
+        self._stop_all()
+        rest = time.monotonic() + (1 - _CHECKPOINT) * self.settings.grace_seconds / 2
+        while self._active and time.monotonic() < rest:
+            await asyncio.sleep(0.02)
+        for task in self._background:
+            task.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread still works on a picture."""
+        return bool(self._active)
+
+    def check_open(self) -> None:
+        """Refuse work that cannot be done now.
+
+        Raises:
+            Problem: the models are not loaded yet, or the service shuts down.
+        """
+        if self.draining:
+            raise Problem("not-ready", "The service is shutting down: try again.", retry_after=10)
+        if not self.opened.is_set():
+            raise Problem("not-ready", "The models are being loaded: try again.", retry_after=2)
+
+    def task(
+        self,
+        wishes: Wishes,
+        data: Callable[[], bytes],
+        accept: str,
+        max_megapixels: float = math.inf,
+    ) -> tuple[str, Task]:
+        """What is to be done with a picture, and the name of the model that does it.
+
+        Raises:
+            Problem: an option that cannot work.
+        """
+        model, upscaler = chosen(wishes.model, self.upscalers)
+        limit = int(min(self.settings.max_megapixels, max_megapixels) * MEGA)
+        options = wishes.options(upscaler.options, limit)
+        return model, Task(upscaler, options, data, accept, self.spool)
+
+    async def receive(self, request: Request) -> Upload:
+        """The picture in the body of a request.
+
+        Raises:
+            Problem: see :func:`server.upload.receive`; or too many uploads at once.
+        """
+        if self._uploads >= self.settings.uploads:
+            raise Problem("busy", "Too many uploads at once: try again soon.", retry_after=2)
+        self._uploads += 1
+        try:
+            return await receive(request, self.settings, self.spool)
+        finally:
+            self._uploads -= 1
+
+    async def perform(self, work: Callable[[Stop], Result]) -> Result:
+        """Wait for a place, then run ``work`` in a thread.
+
+        Cancelling stops the work within one batch; the place is free when it has stopped.
+
+        Raises:
+            Problem: the line is full, or the service shuts down.
+            SRNetError: what ``work`` raised.
+        """
+        start = time.perf_counter()
+        await self.gate.enter()
+        queued = time.perf_counter() - start
+        with self.submitted(Stop(), work, self.gate.leave) as future:
+            try:
+                result = await asyncio.shield(future)
+            except asyncio.CancelledError:
+                future.add_done_callback(_discard)  # it may have ended all the same
+                raise
+            except Cancelled as error:
+                raise Problem(
+                    "not-ready", "The service is shutting down: send it again.", retry_after=10
+                ) from error
+        result = replace(result, seconds={"queue": queued, **result.seconds})
+        self.account(result)
+        return result
+
+    @contextmanager
+    def submitted(
+        self,
+        stop: Stop,
+        work: Callable[[Stop], T],
+        ended: Callable[[float], None] = lambda _: None,
+    ) -> Iterator[asyncio.Future[T]]:
+        """Run ``work`` in a thread for the length of the block; leaving the block stops it.
+
+        ``ended`` is called in the event loop when the thread has really ended, with the
+        seconds that it took.
+        """
+        start = time.perf_counter()
+
+        def on_end() -> None:
+            self._active.pop(stop, None)
+            self._worked = True
+            ended(time.perf_counter() - start)
+
+        def on_thread_end(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the process is about to end
+                self._loop.call_soon_threadsafe(on_end)
+
+        future = self._pool.submit(work, stop)
+        self._active[stop] = future
+        future.add_done_callback(on_thread_end)
+        wrapped = asyncio.wrap_future(future)
+        # Somebody who stopped waiting need not hear how it ended.
+        wrapped.add_done_callback(lambda f: f.cancelled() or f.exception())
+        try:
+            yield wrapped
+        finally:
+            stop.asked = True
+
+    def account(self, result: Result) -> None:
+        """Count a finished picture."""
+        for stage, seconds in result.seconds.items():
+            self.metrics.stages.labels(stage).observe(seconds)
+        for direction, (width, height) in (("in", result.origin), ("out", result.size)):
+            pixels = width * height * result.frames
+            self.metrics.megapixels.labels(direction).inc(pixels / 1e6)
+
+
+async def while_connected(
+    request: Request, work: Coroutine[Any, Any, T], limit: float | None = None
+) -> T:
+    """The result of ``work``, which is cancelled when the client goes away.
+
+    Raises:
+        ClientGone: it did.
+        Problem: there was no result within ``limit`` seconds.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if gone.done():
+            raise ClientGone
+        raise Problem(
+            "time-limit",
+            f"The picture was not done within {limit:g} s: choose a smaller scale or a "
+            "smaller picture, or make a job (POST /v1/jobs).",
+        )
+    finally:
+        gone.cancel()
+        task.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+def new_id() -> str:
+    """An identifier that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+def _be_nice() -> None:
+    """Let the event loop go first: on Linux, niceness is of the thread."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+
+
+def _discard(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().blob.discard()

@@ -1,0 +1,107 @@
+"""Every setting of the service: one typed object, read from ``SRNET_*`` when it is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MEGA = 1_000_000
+
+
+def _default_data_dir() -> Path:
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "srnet"
+
+
+def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """All settings; each is the environment variable ``SRNET_`` + its name in capitals.
+
+    Lists are written with commas. Raises pydantic's ``ValidationError`` for values that
+    cannot work.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SRNET_", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    host: str = _setting("127.0.0.1", "", "address to listen on; 0.0.0.0 is every one")
+    port: int = _setting(8000, "", "port to listen on; 0 takes a free one", ge=0, le=65535)
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="folder for jobs, their results and large uploads; one server per folder",
+        json_schema_extra={"unit": ""},
+    )
+
+    models: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "", "models to serve, the first is the default; empty serves all that are shipped"
+    )
+    device: str = _setting("auto", "", "auto, cpu, cuda or mps")
+    precision: str = _setting("auto", "", "auto, float32 or bfloat16")
+    tile: int = _setting(256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32)
+
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
+        (), "", "keys that callers must send; empty asks for none"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "", "web origins that may call from a browser; empty allows none"
+    )
+
+    running: int = _setting(2, "requests", "pictures worked on at once", ge=1, le=64)
+    waiting: int = _setting(16, "requests", "pictures waiting; more are refused (429)", ge=0)
+    jobs_running: int = _setting(1, "jobs", "jobs worked on at once", ge=1, le=64)
+    jobs_waiting: int = _setting(64, "jobs", "jobs waiting; more are refused (429)", ge=1)
+    uploads: int = _setting(64, "uploads", "uploads received at once; more get 503", ge=1)
+
+    max_upload_mb: float = _setting(64, "MB", "largest upload (413)", gt=0)
+    max_megapixels: float = _setting(256, "MP", "largest result, all frames (422)", gt=0)
+    max_residual_megapixels: float = _setting(
+        32, "MP", "largest result of /v1/residual, which needs 40 bytes a pixel (422)", gt=0
+    )
+    upload_seconds: float = _setting(60, "s", "time for an upload to arrive (408)", gt=0)
+    stall_seconds: float = _setting(30, "s", "a download that stands still is cut off", gt=0)
+    time_limit: float = _setting(300, "s", "a request waits and works no longer (504)", gt=0)
+    job_time_limit: float = _setting(3600, "s", "a job works no longer", gt=0)
+    grace_seconds: float = _setting(
+        8, "s", "from SIGTERM to the end: then what still runs is put back or given up", gt=0
+    )
+
+    keep_seconds: float = _setting(3600, "s", "results of jobs are kept so long", gt=0)
+    store_mb: float = _setting(
+        4000, "MB", "jobs use no more disk: the oldest results go first, then 503", gt=0
+    )
+
+    @field_validator("models", "api_keys", "cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def max_upload(self) -> int:
+        """Bytes."""
+        return int(self.max_upload_mb * MEGA)
+
+    @property
+    def store_bytes(self) -> int:
+        """Bytes."""
+        return int(self.store_mb * MEGA)
+
+    def described(self) -> Iterator[tuple[str, str, str, str]]:
+        """Variable, value, unit and meaning of each setting; secrets are hidden."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                value = ",".join(str(item) for item in value)
+            extra = field.json_schema_extra
+            unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+            yield f"SRNET_{name.upper()}", str(value), unit, field.description or ""

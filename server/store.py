@@ -1,0 +1,207 @@
+"""Jobs on disk: one SQLite file in WAL mode, and the pictures beside it.
+
+A row says what a file is for, so the file is always written first and the row last; a file
+without a row is left over from a process that was killed, and is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    key TEXT,
+    state TEXT NOT NULL,
+    created REAL NOT NULL,
+    expires REAL,
+    bytes INTEGER NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS keys ON jobs (owner, key) WHERE key IS NOT NULL;
+"""
+_INSERT = (
+    "INSERT INTO jobs (id, owner, key, state, created, expires, bytes, document) "
+    "VALUES (:id, :owner, :key, :state, :created, :expires, :bytes, :document)"
+)
+_UPDATE = (
+    "UPDATE jobs SET state = :state, expires = :expires, bytes = :bytes, document = :document "
+    "WHERE id = :id"
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is known of a job. Times are seconds since 1970, sizes pixels or bytes."""
+
+    id: str
+    owner: str  # who made it; "" where the service asks for no key
+    key: str | None  # Idempotency-Key
+    fingerprint: str  # of the request, to tell a repeated one from another
+    model: str
+    wishes: dict[str, Any]  # the options, as they came
+    accept: str
+    name: str  # what the sender called the picture
+    input_bytes: int
+    width: int  # of the input
+    height: int
+    created: float
+    state: str = QUEUED
+    attempts: int = 0
+    expires: float | None = None
+    seconds: float | None = None
+    consistency_db: float | None = None
+    output: dict[str, Any] | None = None  # bytes, width, height, format
+    stages: dict[str, float] | None = None  # seconds of each
+    error: dict[str, Any] | None = None  # members of a problem
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state not in (QUEUED, RUNNING)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        if not self.ended:
+            return self.input_bytes
+        return int(self.output["bytes"]) if self.output else 0
+
+
+class Store:
+    """The jobs of one folder. Blocking, safe to use from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "jobs"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(folder / "jobs.sqlite3", check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+        self._sweep()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._database.close()
+
+    def input(self, job_id: str) -> Path:
+        """Where the picture of a job is until it has ended."""
+        return self._folder / f"{job_id}.input"
+
+    def result(self, job_id: str) -> Path:
+        """Where the result is once it is done."""
+        return self._folder / f"{job_id}.result"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._database:
+            yield self._database
+
+    def add(self, job: Job) -> None:
+        """Write a new job, whose input is there already."""
+        with self._transaction() as database:
+            database.execute(_INSERT, _row(job))
+
+    def change(self, job: Job) -> None:
+        """Write what became of a job; one that was deleted meanwhile stays so."""
+        with self._transaction() as database:
+            changed = database.execute(_UPDATE, _row(job)).rowcount
+        if job.ended or not changed:
+            self.input(job.id).unlink(missing_ok=True)
+        if not changed:
+            self.result(job.id).unlink(missing_ok=True)
+
+    def find(self, job_id: str) -> Job | None:
+        """The job with an id."""
+        return next(self._select("id = ?", job_id), None)
+
+    def with_key(self, owner: str, key: str) -> Job | None:
+        """The job that was made with an Idempotency-Key."""
+        return next(self._select("owner = ? AND key = ?", owner, key), None)
+
+    def unfinished(self) -> list[Job]:
+        """Queued and running jobs, oldest first."""
+        return list(self._select("state IN (?, ?)", QUEUED, RUNNING))
+
+    def _select(self, where: str, *values: Any) -> Iterator[Job]:
+        query = f"SELECT document FROM jobs WHERE {where} ORDER BY created, rowid"  # noqa: S608
+        with self._lock:
+            rows = self._database.execute(query, values).fetchall()
+        return (Job(**json.loads(document)) for (document,) in rows)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job and its files."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        self.input(job_id).unlink(missing_ok=True)
+        self.result(job_id).unlink(missing_ok=True)
+
+    def expire(self) -> None:
+        """Delete what was kept long enough."""
+        for job in list(self._select("expires < ?", time.time())):
+            self.delete(job.id)
+
+    def make_room(self, needed: int, limit: int) -> bool:
+        """Delete the oldest ended jobs until ``needed`` more bytes fit in; whether they do."""
+        with self._lock:
+            row = self._database.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
+        free = limit - int(row[0])
+        for job in self._select("expires IS NOT NULL AND bytes > 0"):
+            if free >= needed:
+                break
+            self.delete(job.id)
+            free += job.bytes
+        return free >= needed
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left: half-written files, and those of no job."""
+        known = {job.id: job for job in self._select("1")}
+        for path in self._folder.iterdir():
+            job = known.get(path.name.split(".")[0])
+            wanted = job is not None and path in (self.input(job.id), self.result(job.id))
+            if not wanted:
+                path.unlink()
+
+
+def _row(job: Job) -> dict[str, Any]:
+    fields = dataclasses.asdict(job)
+    return {**fields, "bytes": job.bytes, "document": json.dumps(fields)}
+
+
+def shown(job: Job, progress: float, place: int | None) -> dict[str, Any]:
+    """What a caller is shown of a job; ``progress`` is 0 to 1, ``place`` counts from 1."""
+    sizes = {"bytes": job.input_bytes, "width": job.width, "height": job.height}
+    return {
+        "id": job.id,
+        "state": job.state,
+        "progress": progress,
+        "place": place,
+        "model": job.model,
+        "input": {"name": job.name, **sizes},
+        "output": job.output,
+        "seconds": job.seconds,
+        "consistency_db": job.consistency_db,
+        "error": job.error,
+        "created": _time(job.created),
+        "expires": None if job.expires is None else _time(job.expires),
+    }
+
+
+def _time(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,201 @@
+// Requests to the service: keys, problems, uploads with progress, and the events of a job.
+
+const KEY = "srnet-key";
+const TRIES = 6; // a restart of the service takes less than these
+const SILENCE_MS = 45_000; // after this long without a byte, ask again instead of listening
+
+/** What the service refused, in its own words (application/problem+json). */
+export class Problem extends Error {
+  constructor(status, detail, requestId = "", retryAfter = null) {
+    super(detail.charAt(0).toUpperCase() + detail.slice(1));
+    this.status = status;
+    this.requestId = requestId;
+    this.retryAfter = retryAfter; // seconds, or null
+  }
+}
+
+let askForKey = async () => null; // (wasRefused) => key, or null when the person gives up
+let asking = null;
+
+/** Say how to ask the person for an API key. */
+export function onKeyNeeded(ask) {
+  askForKey = ask;
+}
+
+function key() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+function credentials() {
+  return key() ? { Authorization: `Bearer ${key()}` } : {};
+}
+
+/** Try until the answer is not 401, asking for a key in between; several callers ask once. */
+async function withKey(attempt) {
+  for (;;) {
+    const used = key();
+    const answer = await attempt(credentials());
+    if (answer.status !== 401) return answer;
+    if (used !== key()) continue; // another caller got a new key meanwhile
+    asking ??= askForKey(used !== "").finally(() => (asking = null));
+    const given = await asking;
+    if (!given) throw new Problem(401, "This service needs an API key.");
+    sessionStorage.setItem(KEY, given);
+  }
+}
+
+function problemOf(status, text, header) {
+  let problem = {};
+  try {
+    problem = JSON.parse(text);
+  } catch {
+    // a proxy in between may answer with a page of its own
+  }
+  const wait = Number.parseFloat(header("Retry-After"));
+  return new Problem(
+    status,
+    problem.detail || problem.title || `The service answered with status ${status}.`,
+    problem.request_id || header("X-Request-ID") || "",
+    Number.isFinite(wait) ? wait : null,
+  );
+}
+
+const unreachable = () =>
+  new Problem(0, "The service cannot be reached. Check that it is running, then try again.");
+
+/** One request; the answer if it is a success, else a Problem is thrown. */
+export async function request(method, path, { body, signal, accept, keepalive } = {}) {
+  const answer = await withKey(async (headers) => {
+    if (accept) headers.Accept = accept;
+    try {
+      return await fetch(path, { method, body, signal, headers, keepalive, cache: "no-store" });
+    } catch (error) {
+      throw signal?.aborted ? error : unreachable();
+    }
+  });
+  if (!answer.ok) {
+    throw problemOf(answer.status, await answer.text(), (name) => answer.headers.get(name));
+  }
+  return answer;
+}
+
+/** The body of a request with one picture. */
+export function pictureForm(file) {
+  const form = new FormData();
+  form.append("file", file, file.name || "picture");
+  return form;
+}
+
+/** Make a job of a picture; `onProgress` hears the fraction uploaded. */
+export async function createJob(query, file, { signal, onProgress }) {
+  const answer = await withKey((headers) =>
+    send(`v1/jobs?${query}`, pictureForm(file), headers, signal, onProgress),
+  );
+  if (answer.status >= 200 && answer.status < 300) return JSON.parse(answer.responseText);
+  throw problemOf(answer.status, answer.responseText, (name) => answer.getResponseHeader(name));
+}
+
+// XMLHttpRequest, because fetch() does not tell how much of a body has been sent.
+function send(path, body, headers, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const call = new XMLHttpRequest();
+    const stop = () => call.abort();
+    call.open("POST", path);
+    for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
+    call.upload.onprogress = (event) => {
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    };
+    call.onload = () => resolve(call);
+    call.onabort = () => reject(signal.reason);
+    call.onerror = () =>
+      reject(new Problem(0, "The upload broke off. Check the file and the service, then retry."));
+    call.onloadend = () => signal.removeEventListener("abort", stop);
+    signal.addEventListener("abort", stop);
+    call.send(body);
+  });
+}
+
+const ENDED = new Set(["done", "failed", "cancelled"]);
+
+/** Whether an error stays when the request is made again; lost connections and proxies do not. */
+const lasting = (error) => error.status >= 400 && error.status < 500 && error.status !== 429;
+
+/** The states of a job, as they come, up to the last one. */
+export async function* follow(id, signal) {
+  for (let failures = 0; ; ) {
+    try {
+      for await (const state of events(id, signal)) {
+        yield state;
+        if (ENDED.has(state.state)) return;
+      }
+    } catch (error) {
+      if (signal.aborted || lasting(error)) throw error;
+    }
+    // The stream broke off: ask, wait longer after each failure, and listen again.
+    try {
+      const answer = await request("GET", `v1/jobs/${encodeURIComponent(id)}`, { signal });
+      const state = await answer.json();
+      yield state;
+      if (ENDED.has(state.state)) return;
+      failures = 0;
+    } catch (error) {
+      if (signal.aborted || lasting(error) || failures >= TRIES) throw error;
+      failures += 1;
+    }
+    await pause(Math.min(1000 * 2 ** failures, 10_000), signal);
+  }
+}
+
+// EventSource cannot send an API key, so the stream is read by hand.
+async function* events(id, signal) {
+  const watchdog = new AbortController();
+  let timer = 0;
+  const alive = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => watchdog.abort(), SILENCE_MS);
+  };
+  const stop = () => watchdog.abort();
+  signal.addEventListener("abort", stop);
+  try {
+    alive();
+    const path = `v1/jobs/${encodeURIComponent(id)}/events`;
+    const answer = await request("GET", path, {
+      signal: watchdog.signal,
+      accept: "text/event-stream",
+    });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      alive();
+      const blocks = (text + value).replace(/\r\n/g, "\n").split("\n\n");
+      text = blocks.pop();
+      for (const block of blocks) {
+        const data = block.split("\n").filter((line) => line.startsWith("data:"));
+        if (data.length) yield JSON.parse(data.map((line) => line.slice(5)).join("\n"));
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+    watchdog.abort();
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Wait; ends at once, with an error, when `signal` is aborted. */
+export function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}

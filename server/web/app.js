@@ -1,0 +1,205 @@
+// The page of the srnet service: puts the parts together.
+//
+// api.js talks to the service, queue.js keeps the pictures and runs them, list.js and detail.js
+// show them, viewer.js and gestures.js compare two pictures, options.js is the settings form.
+
+import { onKeyNeeded, pause, request } from "./api.js";
+import { Detail } from "./detail.js";
+import { List } from "./list.js";
+import { Options } from "./options.js";
+import { ACTIVE, Queue } from "./queue.js";
+import { announcement } from "./text.js";
+
+const MODELS_EVERY_MS = 3000; // while the service is not ready
+
+const at = (id) => document.getElementById(id);
+
+const told = new Map(); // item to the state that was last announced
+const queue = new Queue(changed);
+const detail = new Detail(queue);
+const list = new List(at("list"), act);
+const options = new Options(at("options"), refresh);
+
+function estimate(item) {
+  return item?.width ? options.estimate(item.width, item.height) : null;
+}
+
+/** An item changed, appeared or was removed. */
+function changed(item) {
+  if (queue.items.includes(item)) {
+    list.update(item, item === detail.item, estimate(item));
+    if (item === detail.item) detail.update(estimate(item));
+    if (told.get(item) !== item.state) announce(announcement(item));
+    told.set(item, item.state);
+  } else {
+    const index = [...list.rows.keys()].indexOf(item);
+    list.remove(item);
+    told.delete(item);
+    const next = queue.items[Math.min(index, queue.items.length - 1)] ?? null;
+    if (item === detail.item) select(next);
+  }
+  refreshButtons();
+}
+
+/** The settings changed: new estimates. */
+function refresh() {
+  for (const item of queue.items) {
+    if (item.state === "ready") list.update(item, item === detail.item, estimate(item));
+  }
+  if (detail.item) detail.update(estimate(detail.item));
+  refreshButtons();
+}
+
+function refreshButtons() {
+  const count = toStart().length;
+  const again = count === 1 && toStart()[0].state !== "ready";
+  at("go").disabled = count === 0;
+  at("go").textContent = again ? "Enlarge again" : count > 1 ? `Enlarge ${count} pictures` : "Enlarge";
+  at("clear").hidden = queue.items.length < 2;
+}
+
+/** All that are ready; if none is, the chosen one once more. */
+function toStart() {
+  const ready = queue.items.filter((item) => item.state === "ready");
+  if (ready.length) return ready;
+  return detail.item && !ACTIVE.has(detail.item.state) ? [detail.item] : [];
+}
+
+function select(item) {
+  const before = detail.item;
+  detail.select(item, estimate(item));
+  for (const one of [before, item]) {
+    if (one && queue.items.includes(one)) list.update(one, one === item, estimate(one));
+  }
+  refreshButtons();
+}
+
+function start(items) {
+  if (!options.valid()) return;
+  for (const item of items) queue.start(item, options.query());
+  at("viewer").scrollIntoView({ block: "nearest" }); // on a small screen it may be far up
+}
+
+function act(name, item) {
+  if (name === "select") select(item);
+  if (name === "cancel") queue.cancel(item);
+  if (name === "again") start([item]);
+  if (name === "remove") queue.remove(item);
+}
+
+function announce(words) {
+  if (words) at("live").textContent = words;
+}
+
+function add(files) {
+  const items = [...files].map((file) => queue.add(file));
+  for (const item of items) measure(item);
+  if (!items.length) return;
+  if (!detail.item) select(items[0]);
+  announce(items.length === 1 ? `${items[0].name} added.` : `${items.length} pictures added.`);
+}
+
+/** Learn the size of the original from the browser, if it can read it. */
+function measure(item) {
+  const img = new Image();
+  img.onload = () => {
+    if (!queue.items.includes(item)) return;
+    queue.set(item, { width: img.naturalWidth, height: img.naturalHeight });
+  };
+  img.src = item.url;
+}
+
+function banner(words) {
+  at("banner").textContent = words;
+  at("banner").hidden = !words;
+}
+
+/** Pictures that are dropped anywhere on the page, pasted, or chosen. */
+function takeFiles() {
+  const input = at("files");
+  input.addEventListener("change", () => {
+    add(input.files);
+    input.value = ""; // so that the same file can be chosen again
+  });
+  document.addEventListener("paste", (event) => {
+    if (!event.clipboardData.files.length) return;
+    event.preventDefault();
+    add(event.clipboardData.files);
+  });
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    at("drop").hidden = false;
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) at("drop").hidden = true;
+  });
+  document.addEventListener("drop", (event) => {
+    at("drop").hidden = true;
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    const entries = [...event.dataTransfer.items].map((one) => one.webkitGetAsEntry?.());
+    const files = [...event.dataTransfer.files].filter((_, i) => !entries[i]?.isDirectory);
+    const folders = files.length < event.dataTransfer.files.length;
+    banner(folders ? "A folder cannot be dropped here: drop the pictures in it." : "");
+    add(files);
+  });
+}
+
+const ACTIONS = {
+  choose: () => at("files").click(),
+  go: () => start(toStart()),
+  clear: () => {
+    for (const item of [...queue.items]) queue.remove(item);
+  },
+  in: () => detail.viewer.zoomBy(1.5),
+  out: () => detail.viewer.zoomBy(1 / 1.5),
+  fit: () => detail.viewer.fit(),
+  actual: () => detail.viewer.actualSize(),
+  "key-cancel": () => at("key").close(""),
+};
+
+/** Ask for an API key; null if the person gives up. */
+function askForKey(refused) {
+  const dialog = at("key");
+  at("key-text").textContent = refused
+    ? "The service did not accept that key. Enter another one."
+    : "This service asks for a key. It is kept until you close this tab.";
+  at("key-input").value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener(
+      "close",
+      () => resolve(dialog.returnValue === "ok" ? at("key-input").value.trim() || null : null),
+      { once: true },
+    );
+  });
+}
+
+async function loadModels() {
+  for (;;) {
+    try {
+      const answer = await request("GET", "v1/models");
+      options.setModels(await answer.json());
+      banner("");
+      return;
+    } catch (error) {
+      banner(error.message);
+      if (error.status >= 400 && error.status !== 503) return;
+    }
+    await pause(MODELS_EVERY_MS);
+  }
+}
+
+document.addEventListener("click", (event) => {
+  ACTIONS[event.target.closest?.("[data-action]")?.dataset.action]?.();
+});
+addEventListener("pagehide", (event) => {
+  if (!event.persisted) queue.abandon();
+});
+onKeyNeeded(askForKey);
+takeFiles();
+loadModels();

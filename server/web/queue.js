@@ -1,0 +1,238 @@
+// The pictures of this page and what becomes of them. No DOM here.
+
+import { Problem, createJob, follow, pause, pictureForm, request } from "./api.js";
+
+const AT_ONCE = 2; // one at work and one waiting at the service, so that it is never idle
+const BUSY_TRIES = 40; // how often a picture that was refused for load is sent again
+const PREVIEWS_KEPT = 4; // pictures whose previews stay in memory
+export const MAX_PREVIEW_PIXELS = 60e6; // above this the plain original is shown for comparison
+export const MAX_AGAIN_PIXELS = 12e6; // up to this a result is made once more, as PNG, to show it
+
+export const ACTIVE = new Set(["waiting", "uploading", "queued", "running", "fetching"]);
+
+let count = 0;
+
+function newItem(file) {
+  count += 1;
+  return {
+    id: count,
+    file,
+    name: file.name || `picture ${count}`,
+    url: URL.createObjectURL(file), // of the original
+    width: 0, // of the original; 0 until known, or when the browser cannot show it
+    height: 0,
+    state: "ready", // ready, one of ACTIVE, done, failed, cancelled
+    progress: 0,
+    place: null,
+    note: "",
+    error: null, // Problem
+    query: null, // URLSearchParams of the run
+    job: null, // the last state that the service told
+    result: null, // {url, bytes, name}
+    previews: new Map(), // "bicubic", "residual" or "result" to {made, control, ready}
+    control: null, // AbortController of the run
+  };
+}
+
+/** The list of pictures; `changed(item)` is called after every change of one. */
+export class Queue {
+  constructor(changed) {
+    this.items = [];
+    this.changed = changed;
+    this.recent = []; // items with previews, oldest first
+  }
+
+  add(file) {
+    const item = newItem(file);
+    this.items.push(item);
+    this.changed(item);
+    return item;
+  }
+
+  /** Enlarge an item with these options; it replaces an earlier result. */
+  start(item, query) {
+    this.forget(item);
+    item.query = query;
+    item.error = null;
+    item.control = new AbortController();
+    this.set(item, { state: "waiting", progress: 0, note: "", job: null });
+    this.pump();
+  }
+
+  cancel(item) {
+    if (!ACTIVE.has(item.state)) return;
+    item.control.abort();
+    this.drop(item);
+    this.set(item, { state: "cancelled", progress: 0, note: "" });
+    this.pump();
+  }
+
+  remove(item) {
+    this.cancel(item);
+    this.forget(item);
+    URL.revokeObjectURL(item.url);
+    this.items = this.items.filter((other) => other !== item);
+    this.changed(item);
+  }
+
+  /** The page is going away: stop what the service still does for it. */
+  abandon() {
+    for (const item of this.items) if (ACTIVE.has(item.state)) this.drop(item, true);
+  }
+
+  set(item, values) {
+    Object.assign(item, values);
+    this.changed(item);
+  }
+
+  pump() {
+    const working = this.items.filter((i) => ACTIVE.has(i.state) && i.state !== "waiting").length;
+    const next = this.items.filter((i) => i.state === "waiting").slice(0, AT_ONCE - working);
+    for (const item of next) this.run(item, item.control.signal);
+  }
+
+  async run(item, signal) {
+    this.set(item, { state: "uploading", progress: 0 });
+    try {
+      const job = await this.submit(item, signal);
+      this.hear(item, job);
+      for await (const state of follow(job.id, signal)) this.hear(item, state);
+      await this.finish(item, signal);
+    } catch (error) {
+      if (signal.aborted) return; // cancel() has said so already
+      if (!(error instanceof Problem)) console.error(error); // a fault of this page
+      const problem = error instanceof Problem ? error : new Problem(0, String(error.message));
+      this.set(item, { state: "failed", error: problem, progress: 0, note: "" });
+      this.drop(item);
+    }
+    this.pump();
+  }
+
+  async submit(item, signal) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const job = await createJob(item.query, item.file, {
+          signal,
+          onProgress: (progress) => this.set(item, { progress, note: "" }),
+        });
+        item.job = job;
+        return job;
+      } catch (error) {
+        const busy = error.status === 429 || error.status === 503;
+        if (!busy || error.retryAfter === null || tries === BUSY_TRIES) throw error;
+        const seconds = Math.min(Math.max(error.retryAfter, 1), 60);
+        this.set(item, { progress: 0, note: `${error.message} Next try in ${seconds} s.` });
+        await pause(1000 * seconds, signal);
+      }
+    }
+  }
+
+  hear(item, job) {
+    if (!ACTIVE.has(item.state)) return; // cancelled meanwhile
+    item.job = job;
+    if (job.state === "queued" || job.state === "running") {
+      const progress = job.state === "running" ? job.progress : 0;
+      this.set(item, { state: job.state, progress, place: job.place, note: "" });
+    }
+  }
+
+  async finish(item, signal) {
+    const { job } = item;
+    if (job.state === "cancelled") {
+      this.set(item, { state: "cancelled", progress: 0, note: "Cancelled by the service" });
+      return;
+    }
+    if (job.state === "failed") {
+      const detail = job.error?.detail || job.error?.title || "The service could not finish it.";
+      throw new Problem(job.error?.status ?? 0, detail, job.error?.request_id);
+    }
+    this.set(item, { state: "fetching", progress: 1 });
+    const answer = await request("GET", `v1/jobs/${encodeURIComponent(job.id)}/result`, {
+      signal,
+    });
+    const name = nameOf(answer.headers.get("Content-Disposition")) || plainName(item);
+    const blob = await answer.blob();
+    signal.throwIfAborted();
+    item.result = { url: URL.createObjectURL(blob), bytes: blob.size, name };
+    this.set(item, { state: "done", progress: 1 });
+    this.drop(item); // the result is here, so the service need not keep it
+  }
+
+  /** Stop the job of an item at the service, or delete what it keeps; whether it worked changes nothing. */
+  drop(item, keepalive = false) {
+    if (!item.job?.id) return;
+    const path = `v1/jobs/${encodeURIComponent(item.job.id)}`;
+    request("DELETE", path, { keepalive }).catch(() => {});
+  }
+
+  /** A PNG to look at (bicubic, residual, or the result if it cannot be shown itself), made by the service once: an object URL. */
+  preview(item, kind) {
+    if (!item.previews.has(kind)) {
+      const control = new AbortController();
+      const preview = { control, made: fetchPreview(item, kind, control.signal), ready: false };
+      item.previews.set(kind, preview);
+      preview.made.then(
+        () => (preview.ready = true),
+        () => item.previews.get(kind) === preview && item.previews.delete(kind),
+      );
+    }
+    this.recent = [...this.recent.filter((other) => other !== item), item];
+    while (this.recent.length > PREVIEWS_KEPT) revokePreviews(this.recent.shift());
+    return item.previews.get(kind).made;
+  }
+
+  /** Nobody looks at the item any more: previews that are not finished are not needed. */
+  leave(item) {
+    for (const [kind, { control, ready }] of item.previews) {
+      if (ready) continue;
+      control.abort();
+      item.previews.delete(kind);
+    }
+  }
+
+  forget(item) {
+    if (item.result) URL.revokeObjectURL(item.result.url);
+    item.result = null;
+    revokePreviews(item);
+    this.recent = this.recent.filter((other) => other !== item);
+  }
+}
+
+function revokePreviews(item) {
+  for (const { made, control } of item.previews.values()) {
+    control.abort();
+    made.then(URL.revokeObjectURL, () => {});
+  }
+  item.previews.clear();
+}
+
+async function fetchPreview(item, kind, signal) {
+  const query = new URLSearchParams(item.query);
+  query.set("format", "png");
+  query.delete("quality");
+  if (kind === "bicubic") query.set("strength", "0");
+  const path = kind === "residual" ? "v1/residual" : "v1/upscale";
+  const answer = await request("POST", `${path}?${query}`, {
+    body: pictureForm(item.file),
+    accept: "image/png",
+    signal,
+  });
+  return URL.createObjectURL(await answer.blob());
+}
+
+/** The file name of a Content-Disposition header, or null. */
+export function nameOf(header) {
+  const encoded = /filename\*=UTF-8''([^;]+)/i.exec(header ?? "");
+  try {
+    if (encoded) return decodeURIComponent(encoded[1]);
+  } catch {
+    return null;
+  }
+  return /filename="([^"]+)"/i.exec(header ?? "")?.[1] ?? null;
+}
+
+function plainName(item) {
+  const stem = item.name.replace(/\.[^.]*$/, "");
+  const { width, height, format } = item.job.output;
+  return `${stem}_${width}x${height}.${format === "jpeg" ? "jpg" : format}`;
+}

@@ -1,0 +1,157 @@
+"""What a worker thread does with one picture. Blocking; stops within one batch when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from server.blobs import Blob, keep
+from server.negotiate import by_accept
+from srnet.errors import Cancelled
+from srnet.image import FORMATS, Header, read_header
+from srnet.metrics import consistency
+from srnet.options import Options, output_format
+from srnet.upscaler import Upscaler, write
+
+NAME = "the file"  # in messages of the library
+
+
+class Stop:
+    """Asked from one thread, obeyed by another. Also holds how far the work is, 0 to 1."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.progress = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Be told of a batch.
+
+        Raises:
+            Cancelled: it was the last one.
+        """
+        self.progress = done / total
+        self.check()
+
+    def check(self) -> None:
+        """Raises ``Cancelled`` if asked."""
+        if self.asked:
+            raise Cancelled("stopped")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to work on; ``data`` reads it."""
+
+    upscaler: Upscaler
+    options: Options
+    data: Callable[[], bytes]
+    accept: str  # what formats the caller takes, an Accept header
+    folder: Path  # for a result that is too long for memory
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished picture; sizes are in pixels, times in seconds."""
+
+    blob: Blob
+    format: str
+    origin: tuple[int, int]  # width, height
+    size: tuple[int, int]
+    seconds: dict[str, float]  # of each stage
+    frames: int = 1
+    consistency_db: float | None = None
+
+    @property
+    def media_type(self) -> str:
+        """For the Content-Type."""
+        return FORMATS[self.format].media_type
+
+    @property
+    def suffix(self) -> str:
+        """For the file name, with its dot."""
+        return FORMATS[self.format].suffix
+
+    @property
+    def scale(self) -> float:
+        """The factor that was reached."""
+        return self.size[0] / self.origin[0]
+
+
+def inspect(task: Task) -> Header:
+    """Read the header and refuse what cannot be done, before anything waits for it.
+
+    Raises:
+        SRNetError: not a picture, too large, an option that cannot work.
+    """
+    header = read_header(task.data(), NAME)
+    task.upscaler.check(header, task.options)
+    return header
+
+
+def enlarge(task: Task, stop: Stop) -> Result:
+    """Enlarge every frame.
+
+    Raises:
+        SRNetError: bad option, bad picture, no memory, or asked to stop.
+    """
+    clock, options = _Clock(stop), task.options
+    with clock.stage("decode"):
+        frames = task.upscaler.decode(task.data(), NAME, options)
+    with clock.stage("network"):
+        results = task.upscaler.run(frames, options, stop)
+    with clock.stage("check"):
+        decibels = consistency(frames[0].rgb, results[0].rgb)
+    with clock.stage("encode"):
+        natural = output_format(frames[0].format, len(frames), options)
+        options = replace(options, format=options.format or by_accept(task.accept, natural))
+        origin = frames[0].width, frames[0].height
+        del frames
+        data = write(results, options)
+    return Result(
+        keep(data, task.folder),
+        str(options.format),
+        origin,
+        (results[0].width, results[0].height),
+        clock.seconds,
+        len(results),
+        decibels,
+    )
+
+
+def show_residual(task: Task, stop: Stop) -> Result:
+    """The picture of what the network adds to the first frame.
+
+    Raises:
+        SRNetError: as :func:`enlarge`.
+    """
+    clock, options = _Clock(stop), task.options
+    with clock.stage("decode"):
+        frame = task.upscaler.decode(task.data(), NAME, options)[0]
+    with clock.stage("network"):
+        _, picture = task.upscaler.residual(frame, options, stop)
+    with clock.stage("encode"):
+        options = replace(options, format=options.format or by_accept(task.accept, "png"))
+        data = write([picture], options)
+    return Result(
+        keep(data, task.folder),
+        str(options.format),
+        (frame.width, frame.height),
+        (picture.width, picture.height),
+        clock.seconds,
+    )
+
+
+class _Clock:
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._stop.check()
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,93 @@
+"""``srnet serve`` and ``srnet health``: the HTTP service, and the question whether it is well."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from srnet.errors import OptionError, SRNetError
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+_WAIT = 4.0  # seconds for an answer about health
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    print_settings: Annotated[
+        bool, typer.Option("--print-settings", help="Print every setting and end.")
+    ] = False,
+) -> None:
+    """Serve the page and the HTTP interface. Every setting is a variable SRNET_... as well.
+
+    POST a picture to /v1/upscale, look at / with a browser, read /docs for the rest.
+    """
+    given = {"host": host, "port": port}
+    settings = _settings({name: value for name, value in given.items() if value is not None})
+    if print_settings:
+        _print(settings)
+        return
+    from server.main import run
+
+    run(settings)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+        from pydantic import ValidationError
+
+        from server.settings import Settings
+    except ImportError as error:
+        raise SRNetError(
+            f"the service needs more packages ({error.name}): pip install 'srnet[serve]'"
+        ) from error
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = (f"SRNET_{_name(item['loc'])}: {item['msg']}" for item in error.errors())
+        raise OptionError("; ".join(wrong)) from error
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return "_".join(str(part) for part in location).upper()
+
+
+def _print(settings: Settings) -> None:
+    rows = list(settings.described())
+    width = max(len(f"{name}={value}") for name, value, _, _ in rows)
+    for name, value, unit, meaning in rows:
+        note = f"{meaning} [{unit}]" if unit else meaning
+        typer.echo(f"{f'{name}={value}':{width}}  # {note}")
+
+
+def health(
+    port: Annotated[
+        int | None, typer.Option(help="Port of the service; else SRNET_PORT, else 8000.")
+    ] = None,
+) -> None:
+    """Ask the service on this machine whether it takes work: exit code 0 if so, else 1."""
+    host = os.environ.get("SRNET_HOST") or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    host = f"[{host}]" if ":" in host else host
+    number = port if port is not None else int(os.environ.get("SRNET_PORT") or 8000)
+    # Never through a proxy: what is asked about is this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{host}:{number}/readyz", timeout=_WAIT) as answer:
+            typer.echo(answer.read(100).decode("ascii", "replace").strip())
+    except urllib.error.HTTPError as error:
+        raise SRNetError(f"the service is not ready (status {error.code})") from error
+    except OSError as error:
+        raise SRNetError(f"the service does not answer on {host} port {number}") from error

@@ -1,0 +1,49 @@
+"""What to make of a picture: one frozen object that every door fills in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from srnet.errors import OptionError
+from srnet.image import FORMATS
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of a picture. At most one of the four sizes; none means the model's scale."""
+
+    scale: float | None = None  # 1 to 16
+    width: int | None = None  # pixels
+    height: int | None = None  # pixels
+    fit: tuple[int, int] | None = None  # box of width, height in pixels
+
+    strength: float = 1.0  # of what the network adds: 0 is bicubic, 1 is all of it
+
+    format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
+    quality: int | None = None  # 1 to 100; None: the format's default
+    lossless: bool = False  # WebP
+    keep_metadata: bool = True  # colour profile and EXIF
+    background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
+
+    tile: int = 512  # input pixels each way
+    batch_pixels: int = 512 * 512  # input pixels that the network is given at once
+    max_pixels: int = 500_000_000  # of output, all frames together
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
+        if self.tile < 1 or self.batch_pixels < 1:
+            raise OptionError("tile and batch_pixels must be at least 1")
+
+
+def output_format(source: str, frames: int, options: Options) -> str:
+    """The format asked for, or the input's where it can be written, or one that loses nothing.
+
+    ``source`` is the format of the input as :class:`Image` and :class:`Header` name it.
+    """
+    if options.format is not None:
+        return options.format
+    source = source.lower()
+    if frames > 1:
+        return source if source in ("png", "webp") else "webp"
+    return source if source in FORMATS else "png"

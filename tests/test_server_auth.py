@@ -1,0 +1,100 @@
+"""API keys and web origins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.serving import Served, picture, problem, served
+
+ORIGIN = "https://pictures.example"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("data")
+    with served(folder, api_keys="one, two", cors_origins=ORIGIN) as running:
+        yield running
+
+
+WRONG = [
+    {},
+    {"x-api-key": "three"},
+    {"authorization": "Bearer x"},
+    {"authorization": "Basic b25l"},
+    {"x-api-key": ""},
+    {"x-api-key": "one, two"},
+    {"x-api-key": b"\xff\xfe"},
+]
+
+
+@pytest.mark.parametrize("headers", WRONG, ids=str)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/upscale"),
+        ("POST", "/v1/residual"),
+        ("POST", "/v1/jobs"),
+        ("GET", "/v1/jobs/x"),
+        ("GET", "/v1/jobs/x/events"),
+        ("GET", "/v1/jobs/x/result"),
+        ("DELETE", "/v1/jobs/x"),
+        ("GET", "/v1/models"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_without_a_valid_key(server: Served, method: str, path: str, headers: dict) -> None:
+    answer = server.client.request(method, path, headers=headers)
+    problem(answer, 401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"authorization": "Bearer one"}, {"authorization": "bearer two"}, {"x-api-key": "two"}],
+)
+def test_with_a_key(server: Served, headers: dict) -> None:
+    assert server.client.post("/v1/upscale", content=picture(), headers=headers).is_success
+    assert server.client.get("/metrics", headers=headers).is_success
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/", "/docs", "/openapi.json"])
+def test_open_without_a_key(server: Served, path: str) -> None:
+    assert server.client.get(path).status_code == 200
+
+
+def test_jobs_of_one_key_are_hidden_from_another(server: Served) -> None:
+    one, two = {"x-api-key": "one"}, {"x-api-key": "two"}
+    headers = {**one, "idempotency-key": "k"}
+    job = server.client.post("/v1/jobs", content=picture(), headers=headers).json()
+    address = f"/v1/jobs/{job['id']}"
+    assert server.client.get(address, headers=one).is_success
+    for path in (address, f"{address}/result", f"{address}/events"):
+        problem(server.client.get(path, headers=two), 404, "not-found")
+    problem(server.client.delete(address, headers=two), 404, "not-found")
+    headers = {**two, "idempotency-key": "k"}
+    other = server.client.post("/v1/jobs", content=picture(), headers=headers).json()
+    assert other["id"] != job["id"]
+
+
+def test_listed_origin_may_call(server: Served) -> None:
+    headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    allowed = server.client.options("/v1/upscale", headers=headers)
+    assert allowed.headers["access-control-allow-origin"] == ORIGIN
+    headers["origin"] = "https://other.example"
+    assert (
+        "access-control-allow-origin"
+        not in server.client.options("/v1/upscale", headers=headers).headers
+    )
+
+
+def test_origins_are_off_by_default(tmp_path) -> None:
+    with served(tmp_path) as server:
+        headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
+        answer = server.client.options("/v1/upscale", headers=headers)
+        assert "access-control-allow-origin" not in answer.headers
+        own = {"origin": f"http://127.0.0.1:{server.port}"}
+        assert server.client.post("/v1/upscale", content=picture(), headers=own).is_success
+        foreign = server.client.post("/v1/upscale", content=picture(), headers={"origin": ORIGIN})
+        problem(foreign, 403, "forbidden-origin")

@@ -1,0 +1,67 @@
+"""``srnet serve`` and ``srnet health``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from srnet.cli import main
+from tests.serving import served
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SRNET_HOST", "SRNET_PORT", "SRNET_MODELS", "SRNET_API_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SRNET_DATA_DIR", str(tmp_path))
+
+
+def test_settings_are_printed(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SRNET_API_KEYS", "hidden")
+    assert main(["serve", "--port", "1234", "--print-settings"]) == 0
+    text = capsys.readouterr().out
+    assert "SRNET_PORT=1234" in text
+    assert "hidden" not in text
+    assert "[MB]" in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"SRNET_RUNNING": "0"}, "SRNET_RUNNING"),
+        ({"SRNET_TIME_LIMIT": "soon"}, "SRNET_TIME_LIMIT"),
+        ({"SRNET_MODELS": "nope"}, "nope"),
+        ({"SRNET_HOST": "192.0.2.1", "SRNET_MODELS": ""}, ""),
+        ({"SRNET_DATA_DIR": "/dev/null/x"}, "SRNET_DATA_DIR"),
+    ],
+)
+def test_what_cannot_work_is_one_line(monkeypatch, capsys, variables, says) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["serve"]) in (1, 2)
+    error = capsys.readouterr().err
+    assert error.startswith("srnet: error: ")
+    assert error.count("\n") == 1
+    assert says in error
+
+
+def test_missing_packages_are_named(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    assert main(["serve"]) == 1
+    assert "pip install 'srnet[serve]'" in capsys.readouterr().err
+
+
+def test_health(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:1")
+    with served(tmp_path) as server:
+        assert main(["health", "--port", str(server.port)]) == 0
+        monkeypatch.setenv("SRNET_PORT", str(server.port))
+        monkeypatch.setenv("SRNET_HOST", "0.0.0.0")
+        assert main(["health"]) == 0
+        server.service._loop.call_soon_threadsafe(server.service.begin_drain)
+        assert main(["health"]) == 1
+        assert "not ready" in capsys.readouterr().err
+    assert main(["health"]) == 1
+    assert "does not answer" in capsys.readouterr().err

@@ -1,0 +1,176 @@
+"""The contract of /v1/upscale and /v1/residual, with a fake engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from srnet.errors import DeviceError
+from tests.serving import Served, opened, picture, problem, served, until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("data"), max_megapixels=1) as running:
+        yield running
+
+
+def test_form_and_raw_body_give_the_same_bytes_twice(server: Served) -> None:
+    data = picture()
+    form = server.client.post("/v1/upscale?scale=4", files={"file": ("a.png", data)})
+    raw = server.client.post("/v1/upscale", params={"scale": 4}, content=data)
+    assert form.status_code == raw.status_code == 200
+    assert form.content == raw.content
+    assert opened(form.content).size == (80, 56)
+
+
+def test_default_body_type_of_curl_is_a_picture(server: Served) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert server.client.post("/v1/upscale", content=picture(), headers=headers).is_success
+
+
+def test_headers_tell_what_was_done(server: Served) -> None:
+    answer = server.client.post("/v1/upscale?width=30", files={"file": ("a.png", picture())})
+    headers = answer.headers
+    assert headers["x-model"] == "fake"
+    assert float(headers["x-scale"]) == 1.5
+    assert (headers["x-origin-width"], headers["x-origin-height"]) == ("20", "14")
+    assert (headers["x-result-width"], headers["x-result-height"]) == ("30", "21")
+    assert float(headers["x-consistency-db"]) > 20
+    assert int(headers["content-length"]) == len(answer.content)
+    stages = re.findall(r"(\w+);dur=[0-9.]+", headers["server-timing"])
+    assert stages == ["queue", "decode", "network", "check", "encode"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("naïve – 写真.jpeg", "naïve – 写真_x2.jpg"),
+        ("../../etc/passwd", "passwd_x2.jpg"),
+        ("C:\\dir\\a.b.png", "a.b_x2.jpg"),
+        ('quo"te.png', 'quo"te_x2.jpg'),
+        ("", "picture_x2.jpg"),
+    ],
+)
+def test_result_is_named_after_the_upload(server: Served, name: str, expected: str) -> None:
+    # httpx escapes names as browsers do not: the form is written by hand
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="'
+        + name.replace("\\", "\\\\").replace('"', '\\"').encode()
+        + b'"\r\n\r\n'
+        + picture(kind="JPEG")
+        + b"\r\n--B--\r\n"
+    )
+    answer = server.client.post(
+        "/v1/upscale", content=body, headers={"content-type": "multipart/form-data; boundary=B"}
+    )
+    assert answer.status_code == 200
+    disposition = answer.headers["content-disposition"]
+    assert disposition.endswith(f"filename*=UTF-8''{quote(expected, safe='')}")
+    assert disposition.isascii()
+    assert not server.spooled()
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "media"),
+    [
+        ("*/*", "", "image/jpeg"),
+        ("image/webp", "", "image/webp"),
+        ("image/webp", "format=png", "image/png"),
+        ("image/avif;q=0.2, image/png;q=0.9", "", "image/png"),
+        ("image/webp, */*;q=0.1", "", "image/webp"),
+        ("image/avif,image/webp,image/*,*/*;q=0.8", "", "image/jpeg"),
+        ("text/html", "", "image/jpeg"),
+        ("image/png;q=oops", "", "image/jpeg"),
+    ],
+)
+def test_accept_picks_the_format(server: Served, accept: str, query: str, media: str) -> None:
+    answer = server.client.post(
+        f"/v1/upscale?{query}", content=picture(kind="JPEG"), headers={"accept": accept}
+    )
+    assert answer.headers["content-type"] == media
+    assert opened(answer.content).get_format_mimetype() == media
+
+
+def test_jpeg_with_transparency_needs_a_background(server: Served) -> None:
+    data = picture(mode="RGBA")
+    refused = server.client.post("/v1/upscale?format=jpeg", content=data)
+    problem(refused, 422, "cannot-write")
+    flat = server.client.post("/v1/upscale?format=jpeg&background=ff0000", content=data)
+    assert opened(flat.content).mode == "RGB"
+
+
+def test_strength_and_quality_reach_the_library(server: Served) -> None:
+    data = picture(60, 60)
+    plain = server.client.post("/v1/upscale", content=data).content
+    bicubic = server.client.post("/v1/upscale?strength=0", content=data).content
+    assert plain != bicubic
+    sizes = [
+        len(server.client.post(f"/v1/upscale?format=jpeg&quality={q}", content=data).content)
+        for q in (20, 95)
+    ]
+    assert sizes[0] < sizes[1]
+
+
+def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
+    answer = server.client.post("/v1/residual?scale=2", files={"file": ("a.jpg", picture())})
+    assert answer.headers["content-type"] == "image/png"
+    assert "a_residual.png" in answer.headers["content-disposition"]
+    shown = np.asarray(opened(answer.content))
+    assert shown.shape == (28, 40, 3)
+    assert abs(float(shown.mean()) - 127.5) < 10
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("scale=17", "scale"),
+        ("scale=nan", "scale"),
+        ("scale=inf", "scale"),
+        ("scale=2&width=10", "fit"),
+        ("fit=10", "fit"),
+        ("fit=0x5", "fit"),
+        ("strength=1.5", "strength"),
+        ("quality=0", "quality"),
+        ("format=gif", "format"),
+        ("background=red", "background"),
+        ("model=nope", "fake"),
+        ("qualty=90", "qualty"),
+        ("width=9999", "times"),
+    ],
+)
+def test_bad_parameter_is_422_and_named(server: Served, query: str, says: str) -> None:
+    answer = server.client.post(f"/v1/upscale?{query}", content=picture())
+    assert says in problem(answer, 422, "bad-parameter")
+
+
+def test_too_many_output_pixels(server: Served) -> None:
+    answer = server.client.post("/v1/upscale?scale=16", content=picture(100, 100))
+    assert "megapixels" in problem(answer, 422, "too-many-pixels")
+
+
+def test_failures_inside_are_not_told(server: Served) -> None:
+    server.engine.error = RuntimeError("secret /tmp/path.py at 0x1234")
+    try:
+        answer = server.client.post("/v1/upscale", content=picture())
+        problem(answer, 500, "internal")
+        server.engine.error = DeviceError("cuda:0 has 3 bytes left")
+        answer = server.client.post("/v1/upscale", content=picture())
+        assert "cuda" not in problem(answer, 503, "busy")
+        assert answer.headers["retry-after"]
+    finally:
+        server.engine.error = None
+
+
+def test_long_results_go_through_a_file_that_is_removed(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = server.client.post("/v1/upscale", content=picture()).content
+    monkeypatch.setattr("server.blobs.IN_MEMORY", 100)
+    monkeypatch.setattr("server.upload.IN_MEMORY", 10)
+    assert server.client.post("/v1/upscale", content=picture()).content == short
+    until(lambda: not server.spooled())

@@ -1,0 +1,156 @@
+"""The service as a process: settings, an orderly end, and kill -9 in the middle of a job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.settings import Settings
+from tests.serving import opened, picture, until
+
+PROGRAM = """
+import sys, time
+from server.main import run
+from server.settings import Settings
+from srnet.options import Options
+from srnet.upscaler import Upscaler
+from tests.serving import HeldEngine
+
+class Slow(HeldEngine):
+    def run(self, batches):
+        for result in super().run(batches):
+            time.sleep(0.02)
+            yield result
+
+run(Settings(port=0), {"fake": Upscaler([Slow()], Options(tile=32, batch_pixels=1024))})
+"""
+ROOT = Path(__file__).parent.parent
+
+
+class Process:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self._log = folder / "log"
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("SRNET_")},
+            "SRNET_DATA_DIR": str(folder / "data"),
+            **settings,
+        }
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stderr=log
+            )
+        until(lambda: "ready: fake" in self.log, 30)
+        port = self.log.split("listening on http://127.0.0.1:")[1].split()[0]
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def state(self, job: str) -> str:
+        return self.client.get(job).json()["state"]
+
+
+@contextmanager
+def process(folder: Path, **settings: str) -> Iterator[Process]:
+    running = Process(folder, **settings)
+    try:
+        yield running
+    finally:
+        running.client.close()
+        running.process.kill()
+        running.process.wait()
+
+
+def job_files(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in (folder / "data" / "jobs").iterdir())
+
+
+def test_kill_in_the_middle_of_a_job_and_restart(tmp_path: Path) -> None:
+    with process(tmp_path) as first:
+        done = first.client.post("/v1/jobs", content=picture()).headers["location"]
+        until(lambda: first.state(done) == "done")
+        headers = {"idempotency-key": "k"}
+        location = first.client.post(
+            "/v1/jobs", content=picture(150, 150), headers=headers
+        ).headers["location"]
+        queued = first.client.post("/v1/jobs", content=picture(30, 30)).headers["location"]
+        until(lambda: first.client.get(location).json()["progress"] > 0)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        assert job_files(tmp_path) == [".input", ".input", ".result"]
+    with process(tmp_path) as second:
+        until(lambda: second.state(location) == "done", 20)
+        until(lambda: second.state(queued) == "done", 20)
+        assert opened(second.client.get(f"{location}/result").content).size == (300, 300)
+        assert opened(second.client.get(f"{done}/result").content).size == (40, 28)
+        again = second.client.post("/v1/jobs", content=picture(150, 150), headers=headers)
+        assert again.headers["location"] == location
+        assert job_files(tmp_path) == [".result"] * 3
+
+
+def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
+    with process(tmp_path, SRNET_GRACE_SECONDS="0.5") as first:
+        location = first.client.post("/v1/jobs", content=picture(400, 400)).headers["location"]
+        until(lambda: first.client.get(location).json()["progress"] > 0)
+        start = time.monotonic()
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(10) == 0
+        assert time.monotonic() - start < 3
+        assert "Traceback" not in first.log
+        assert job_files(tmp_path) == [".input"]
+    with process(tmp_path) as second:
+        assert second.state(location) in ("queued", "running")
+
+
+def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
+    with process(tmp_path) as first, first.client.stream("GET", "/livez"):
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(10) == 0
+
+
+def test_two_servers_on_one_folder_are_refused(tmp_path: Path) -> None:
+    with process(tmp_path) as first:
+        environment = {**os.environ, "SRNET_DATA_DIR": str(tmp_path / "data")}
+        second = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert b"another server uses the data folder" in second.stderr
+        assert first.client.get("/livez").is_success
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRNET_API_KEYS", "one, two")
+    monkeypatch.setenv("SRNET_MAX_UPLOAD_MB", "1.5")
+    monkeypatch.setenv("SRNET_PORT", "")
+    settings = Settings()
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert settings.max_upload == 1_500_000
+    assert settings.port == 8000
+    assert settings.host == "127.0.0.1"
+    assert Settings(port=1).port == 1
+
+
+def test_described_settings_have_units_and_hide_secrets() -> None:
+    rows = list(Settings(api_keys="secret").described())
+    assert {name for name, *_ in rows} == {
+        f"SRNET_{name.upper()}" for name in Settings.model_fields
+    }
+    assert all(meaning for *_, meaning in rows)
+    assert "secret" not in str(rows)
+    assert ("SRNET_TIME_LIMIT", "300.0", "s") in [row[:3] for row in rows]

@@ -1,0 +1,124 @@
+"""Health, models, metrics, headers, the page and its documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.serving import Served, picture, problem, served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+def test_health_and_readiness(server: Served) -> None:
+    assert server.client.get("/livez").text == "ok\n"
+    assert server.client.get("/readyz").text == "ok\n"
+    for path in ("/livez", "/readyz", "/"):  # what probes and proxies ask
+        answer = server.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_models_are_the_cards(server: Served) -> None:
+    (card,) = server.client.get("/v1/models").json()
+    assert card["family"] == "fake"
+    assert card["scale"] == 2
+    assert {"licence", "metrics", "training", "data", "halo"} <= card.keys()
+
+
+def test_metrics_count_work_and_refusals(server: Served) -> None:
+    server.client.post("/v1/upscale", content=picture(100, 100))
+    server.client.post("/v1/upscale", content=b"nothing")
+    text = server.client.get("/metrics").text
+    for line in (
+        'srnet_requests_total{method="POST",route="/v1/upscale",status="200"} 1.0',
+        'srnet_requests_total{method="POST",route="/v1/upscale",status="415"} 1.0',
+        'srnet_rejected_total{reason="not-a-picture"} 1.0',
+        'srnet_megapixels_total{direction="in"} 0.01',
+        'srnet_megapixels_total{direction="out"} 0.04',
+        'srnet_stage_seconds_count{stage="queue"} 1.0',
+        'srnet_stage_seconds_count{stage="network"} 1.0',
+        'srnet_in_progress{kind="requests"} 0.0',
+        'srnet_queue_depth{kind="requests"} 0.0',
+        'srnet_queue_depth{kind="jobs"} 0.0',
+        "process_resident_memory_bytes",
+    ):
+        assert line in text
+
+
+def test_paths_that_do_not_exist_make_no_labels(server: Served) -> None:
+    for path in ("/some/thing", "/v2/upscale"):
+        problem(server.client.get(path), 404, "not-found")
+    assert "/some" not in server.client.get("/metrics").text
+
+
+def test_wrong_method(server: Served) -> None:
+    answer = server.client.get("/v1/upscale")
+    assert "POST" in problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("given", ["abc-1.2_Z", "x" * 64])
+def test_request_id_is_echoed(server: Served, given: str) -> None:
+    answer = server.client.get("/livez", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "<script>"])
+def test_request_id_that_is_unsafe_is_replaced(server: Served, given: str) -> None:
+    answer = server.client.get("/livez", headers={"x-request-id": given})
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/docs", "/docs.css", "/v1/models", "/nothing"])
+def test_security_headers_are_everywhere(server: Served, path: str) -> None:
+    headers = server.client.get(path).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/..%2fapp.py", "/%2e%2e/settings.py", "/__init__.py", "/web"])
+def test_only_the_files_of_the_page_are_served(server: Served, path: str) -> None:
+    problem(server.client.get(path), 404, "not-found")
+
+
+def test_page_and_documentation_need_nothing_from_elsewhere(server: Served) -> None:
+    for path in ("/", "/docs"):
+        page = server.client.get(path)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        for foreign in ('src="http', 'href="http', "src='http", 'src="//', "<style", "<script>"):
+            assert foreign not in page.text
+
+
+def test_documentation_explains_each_kind_of_problem(server: Served) -> None:
+    page = server.client.get("/docs").text
+    document = server.client.get("/openapi.json").json()
+    for address in document["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]:
+        assert f'id="{address.removeprefix("/docs#")}"' in page
+    assert "/v1/jobs/{job_id}/events" in page
+
+
+def test_openapi_tells_of_bodies_and_errors(server: Served) -> None:
+    document = server.client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    post = document["paths"]["/v1/upscale"]["post"]
+    body = post["requestBody"]["content"]
+    assert body["multipart/form-data"]["schema"]["required"] == ["file"]
+    assert "image/jpeg" in body
+    expected = ["200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503", "504"]
+    assert sorted(post["responses"]) == expected
+    assert "image/webp" in post["responses"]["200"]["content"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"], path
