@@ -113,7 +113,7 @@ def start_up(model: str, runs: int) -> dict[str, float]:
     srnet_command = [sys.executable, "-m", "srnet"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.png"
-        upscale = [*srnet_command, "upscale", str(SAMPLE), "-o", str(out), "-m", model, "-q"]
+        upscale = [*srnet_command, "upscale", str(SAMPLE), "-o", str(out), "-m", model, "--quiet"]
 
         def run(command: list[str]) -> None:
             subprocess.run(command, check=True, capture_output=True)
