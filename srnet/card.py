@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from srnet.errors import WeightsError
 
-Activation = Literal["relu", "silu", "prelu"]
+Activation = Literal["leaky_relu", "relu", "silu", "prelu"]
 Base = Literal["bicubic", "nearest", "none"]
 Shortcut = Literal["identity", "none"]
 Degradation = Literal["clean", "photo"]
@@ -33,7 +33,7 @@ class NetConfig:
     scale: int  # output pixels per input pixel, each way: 2, 3 or 4
     features: int  # channels of the body
     blocks: int  # residual blocks, two 3x3 convolutions each
-    activation: Activation = "relu"
+    activation: Activation = "leaky_relu"  # plain ReLU died in whole blocks under Muon
     base: Base = "bicubic"
     shortcut: Shortcut = "identity"
 

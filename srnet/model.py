@@ -13,6 +13,8 @@ pixels as the whole picture.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,7 +28,8 @@ SIZES = {  # name: (features, blocks); parameters at x4
     "large": (96, 20),  # 3.5 M, for a GPU
 }
 
-ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "leaky_relu": lambda: nn.LeakyReLU(0.1),
     "relu": nn.ReLU,
     "silu": nn.SiLU,
     "prelu": nn.PReLU,
@@ -69,7 +72,7 @@ class ResidualBlock(nn.Module):
         outputs: int | None = None,
         stride: int = 1,
         shortcut: str = "identity",
-        activation: Activation = "relu",
+        activation: Activation = "leaky_relu",
     ) -> None:
         super().__init__()
         outputs = inputs if outputs is None else outputs

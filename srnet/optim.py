@@ -34,7 +34,12 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Orthogonalised momentum for parameters of two dimensions or more."""
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | list[dict[str, Any]],
+        lr: float,
+        momentum: float = 0.95,
+    ) -> None:
         super().__init__(list(params), {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()

@@ -78,13 +78,16 @@ def learning_rate(config: TrainConfig, iteration: int) -> float:
 
 
 def optimizers(net: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Muon for convolution kernels and Adam for the rest, or Adam for all."""
-    params = list(net.parameters())
+    """Muon for convolution kernels and Adam for the rest, or Adam for all.
+
+    Biases get a tenth of the rate: at the full one they outrun the small activations, and
+    units die.
+    """
+    kernels = {"params": [p for p in net.parameters() if p.ndim == 4], "share": 1.0}
+    rest = {"params": [p for p in net.parameters() if p.ndim != 4], "share": 0.1}
     if config.optimizer == "adam":
-        return [torch.optim.Adam(params, lr=config.lr)]
-    kernels = [p for p in params if p.ndim == 4]
-    rest = [p for p in params if p.ndim != 4]
-    return [Muon(kernels, lr=config.lr), torch.optim.Adam(rest, lr=config.lr)]
+        return [torch.optim.Adam([kernels, rest], lr=config.lr)]
+    return [Muon([kernels], lr=config.lr), torch.optim.Adam([rest], lr=config.lr)]
 
 
 class Run:
@@ -123,7 +126,7 @@ class Run:
         """One optimiser step; returns the loss (mean absolute error, 0 to 1)."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.config, self.iteration)
+                group["lr"] = group["share"] * learning_rate(self.config, self.iteration)
             optimizer.zero_grad()
         low, high = (self._to_device(p) for p in (batch.low, batch.high))
         half = self.dtype != torch.float32

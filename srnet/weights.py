@@ -121,16 +121,12 @@ def warm_start(net: SRNet, path: Path) -> Card:
         WeightsError: the bodies differ.
     """
     source, card = load(path)
-    tensors: Mapping[str, object] = source.state_dict()
-    same_scale = card.scale == net.config.scale
-    kept = {k: v for k, v in tensors.items() if same_scale or not k.startswith("tail.")}
-    own = net.state_dict()
-    if any(
-        k not in own or own[k].shape != v.shape for k, v in source.state_dict().items() if k in kept
-    ):
+    if replace(card.net, scale=net.config.scale) != net.config:
         raise WeightsError(f"{path} has another body than the network to train: {card.net}")
-    own.update({k: v for k, v in source.state_dict().items() if k in kept})
-    net.load_state_dict(own)
+    tensors = source.state_dict()
+    if card.scale != net.config.scale:
+        tensors = {name: t for name, t in tensors.items() if not name.startswith("tail.")}
+    net.load_state_dict({**net.state_dict(), **tensors})
     return card
 
 

@@ -69,12 +69,12 @@ def test_sizes_hold_their_parameter_counts() -> None:
 
 
 def test_plain_blocks_have_no_shortcut() -> None:
-    block, x = ResidualBlock(4, shortcut="none"), torch.rand(1, 4, 5, 5)
+    block, x = ResidualBlock(4, shortcut="none", activation="relu"), torch.rand(1, 4, 5, 5)
     torch.testing.assert_close(block(x), block.conv2(F.relu(block.conv1(x))))
 
 
 def test_identity_block_value() -> None:
-    block, x = ResidualBlock(4), torch.rand(1, 4, 5, 5)
+    block, x = ResidualBlock(4, activation="relu"), torch.rand(1, 4, 5, 5)
     torch.testing.assert_close(block(x), x + block.conv2(F.relu(block.conv1(x))))
     with pytest.raises(ValueError, match="zero-pad"):
         ResidualBlock(4, 8)

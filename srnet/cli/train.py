@@ -10,6 +10,7 @@ import typer
 from srnet.errors import OptionError
 
 if TYPE_CHECKING:
+    from srnet.card import NetConfig
     from srnet.train import TrainConfig, Validate
 
 
@@ -18,7 +19,9 @@ def train(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Weights file to write, NAME-xS.safetensors.")
     ],
-    size: Annotated[str, typer.Option(help="Size of the network: fast, base or large.")] = "base",
+    size: Annotated[
+        str | None, typer.Option(help="fast, base or large; default base, or that of --start.")
+    ] = None,
     features: Annotated[
         int | None, typer.Option(help="Channels, instead of those of the size.")
     ] = None,
@@ -52,17 +55,9 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
-    from dataclasses import replace
-
-    from srnet.model import SIZES
-    from srnet.model import size as sized
     from srnet.train import TrainConfig
 
-    scale = _scale_of(output)
-    if size not in SIZES:
-        raise OptionError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
-    net = sized(size, scale)
-    net = replace(net, features=features or net.features, blocks=blocks or net.blocks)
+    net = _network(_scale_of(output), size, features, blocks, start)
     _one_of("degradation", degradation, ("clean", "photo"))
     _one_of("optimizer", optimizer, ("muon", "adam"))
     config = TrainConfig(
@@ -82,6 +77,25 @@ def train(
         validate_every=validate_every,
     )
     _run(config, folder, output, start, validate, manifest, logs or output.with_suffix(".logs"))
+
+
+def _network(
+    scale: int, size: str | None, features: int | None, blocks: int | None, start: Path | None
+) -> NetConfig:
+    """The network asked for, or that of the weights to start from."""
+    from dataclasses import replace
+
+    from srnet.model import SIZES
+    from srnet.model import size as sized
+    from srnet.weights import read_card
+
+    if size is not None and size not in SIZES:
+        raise OptionError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
+    if start is not None and size is None:
+        net = replace(read_card(start).net, scale=scale)
+    else:
+        net = sized(size or "base", scale)
+    return replace(net, features=features or net.features, blocks=blocks or net.blocks)
 
 
 def _run(
