@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params: Iterable[nn.Parameter] | list[dict[str, Any]],
+        params: Iterable[Any],  # parameters, or groups of them
         lr: float,
         momentum: float = 0.95,
     ) -> None:
