@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,11 @@ import numpy.typing as npt
 
 from srnet import tiles
 from srnet.card import Card
-from srnet.errors import DeviceError, OptionError
+from srnet.device import best_device, best_dtype
+from srnet.errors import DeviceError
 from srnet.weights import load, read_card
 
 if TYPE_CHECKING:
-    import torch
-
     from srnet.model import SRNet
 
 Pixels = npt.NDArray[np.float32]
@@ -173,63 +171,3 @@ class TorchEngine:
         except MemoryError:
             pass
         return None
-
-
-def best_device(name: str = "auto") -> torch.device:
-    """The device called ``name``; ``auto`` is the first of cuda, mps, cpu that is there.
-
-    Raises:
-        DeviceError: no such device on this machine.
-    """
-    import torch
-
-    present = ["cpu"]
-    if torch.backends.mps.is_available():
-        present.insert(0, "mps")
-    if torch.cuda.is_available():
-        present.insert(0, "cuda")
-    if name == "auto":
-        return torch.device(present[0])
-    if name.split(":", maxsplit=1)[0] not in present:
-        raise DeviceError(f"no device {name!r} here: choose auto or one of {', '.join(present)}")
-    return torch.device(name)
-
-
-def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
-    """The arithmetic for the residual on a device: ``auto`` measures, a name forces.
-
-    A processor that announces bfloat16 need not be faster with it (some have half the
-    throughput of float32), so ``auto`` times one convolution in both, about 20 ms in all.
-
-    Raises:
-        OptionError: unknown name.
-    """
-    import torch
-
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if precision in named:
-        return named[precision]
-    if precision != "auto":
-        raise OptionError(f"unknown precision {precision!r}: auto, float32 or bfloat16")
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if native else torch.float32
-    if device.type == "mps" or _seconds(torch.bfloat16) > 0.8 * _seconds(torch.float32):
-        return torch.float32
-    return torch.bfloat16
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    """Best time of one convolution of 64 to 64 channels on 64 x 64 pixels on the CPU."""
-    import torch
-
-    conv = torch.nn.Conv2d(64, 64, 3, padding=1)
-    conv = conv.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    x = torch.zeros(1, 64, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
-    times = []
-    with torch.inference_mode():
-        for _ in range(4):
-            start = time.perf_counter()
-            conv(x)
-            times.append(time.perf_counter() - start)
-    return min(times)

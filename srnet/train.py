@@ -9,12 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +22,7 @@ from torch import Tensor, nn
 
 from srnet.card import Card, Data, Degradation, NetConfig, Training
 from srnet.data import Batch, Patches
-from srnet.engine import best_device, best_dtype
+from srnet.device import best_device, best_dtype
 from srnet.errors import OptionError, WeightsError
 from srnet.model import SRNet
 from srnet.optim import Muon
@@ -264,38 +260,3 @@ def _row(run: Run, losses: list[Tensor], seconds: float) -> dict[str, Any]:
         "seconds": round(run.seconds, 1),
         "gflops": round(work / seconds / 1e9, 1),
     }
-
-
-@contextmanager
-def distributed(device: str = "auto") -> Iterator[None]:
-    """Join the processes that ``torchrun`` started; without it, nothing happens.
-
-    NCCL between GPUs, gloo between processors.
-    """
-    if "RANK" not in os.environ:
-        yield
-        return
-    kind = best_device(device).type
-    if kind == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-def provenance(device: torch.device) -> tuple[str, str]:
-    """The commit of the code (empty outside a checkout) and the hardware of the run."""
-    git = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if device.type == "cuda":
-        hardware = torch.cuda.get_device_name(device)
-    else:
-        hardware = f"{torch.get_num_threads()} threads of a {platform.machine()} processor"
-    return git.stdout.strip(), hardware

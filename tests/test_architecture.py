@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
 
 LAYERS = [  # each may import from those before it, and from its own
-    "errors card bicubic tiles metrics alpha sizes logs",
+    "errors card bicubic tiles metrics alpha sizes logs device",
     "pixels",
     "container stills",
     "encode",
@@ -35,7 +35,7 @@ OWNERS = {  # third party: the only modules of srnet that may import it
     "skimage": {"metrics"},
     "tifffile": PICTURES,
     "safetensors": {"weights"},
-    "torch": {"model", "optim", "weights", "engine", "train", "export", "logs", "cli"},
+    "torch": {"device", "model", "optim", "weights", "engine", "train", "export", "logs", "cli"},
     "typer": {"cli"},
     "fastapi": {"cli"},
 }

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from srnet import tiles
-from srnet.engine import TorchEngine, Turnstile, best_device, best_dtype
+from srnet.device import best_device, best_dtype
+from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import DeviceError, OptionError
 
 

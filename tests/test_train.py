@@ -200,7 +200,8 @@ _WORKER = """
 import sys, json, pathlib, numpy as np, torch
 from srnet.card import Data, NetConfig
 from srnet.data import Patches
-from srnet.train import Run, TrainConfig, distributed, train
+from srnet.device import distributed
+from srnet.train import Run, TrainConfig, train
 torch.set_num_threads(1)
 config = TrainConfig(**json.loads(sys.argv[1]) | {"net": NetConfig(2, 4, 1)})
 pictures = list(np.load(sys.argv[2]))

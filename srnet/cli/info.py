@@ -85,7 +85,7 @@ def _devices() -> list[dict[str, Any]]:
     """Each device with its hardware and the precision that ``auto`` takes on it."""
     import torch
 
-    from srnet.engine import best_device, best_dtype
+    from srnet.device import best_device, best_dtype
 
     found = {"cpu": f"{platform.machine()}, {os.cpu_count()} processors"}
     for index in range(torch.cuda.device_count()):

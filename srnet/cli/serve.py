@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,6 +76,9 @@ def health(
     ] = None,
 ) -> None:
     """Ask the service on this machine whether it takes work: exit code 0 if so, else 1."""
+    import urllib.error
+    import urllib.request
+
     host = os.environ.get("SRNET_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     host = f"[{host}]" if ":" in host else host

@@ -108,8 +108,9 @@ def _run(
     logs: Path,
 ) -> None:
     from srnet.data import Patches, describe, load_folder
+    from srnet.device import distributed, provenance
     from srnet.logs import TrainLog
-    from srnet.train import Run, distributed, provenance, train
+    from srnet.train import Run, train
 
     with distributed(config.device):
         run = Run(config, start)
