@@ -46,7 +46,7 @@ class TrainConfig:
     patch: int = 48  # low-resolution pixels each way
 
     optimizer: Literal["muon", "adam"] = "muon"
-    lr: float = 3e-3  # peak; linear warm-up, then cosine to 1 % of it
+    lr: float = 1e-3  # peak; linear warm-up, then cosine to 1 % of it
     warmup: int = 100  # iterations
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the averaged weights that are saved

@@ -24,16 +24,23 @@ def info(
     as_json: Annotated[
         bool, typer.Option("--json", help="Everything as JSON, cards in full.")
     ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The cards as a page: weights/README.md.")
+    ] = False,
 ) -> None:
     """The models with their cards, the devices here, and versions."""
+    from srnet.modelcard import parameters, weights_readme
     from srnet.report import versions
     from srnet.weights import find, read_card, shipped
 
     files = list(shipped().values()) if model is None else find(model)
+    if markdown:
+        typer.echo(weights_readme(files), nl=False)
+        return
     cards = {path: read_card(path) for path in files}
     if as_json:
         models = [
-            {**asdict(card), "file": str(path), "parameters": _parameters(card)}
+            {**asdict(card), "file": str(path), "parameters": parameters(card.net)}
             for path, card in cards.items()
         ]
         found = {"models": models, "devices": _devices(), "versions": versions()}
@@ -55,13 +62,15 @@ def _print_models(cards: dict[Path, Card]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from srnet.modelcard import parameters
+
     if not cards:
         typer.echo("no models came with this copy of srnet: give weights files to --model")
         return
     columns = ("model", "scale", "parameters", "version", "made for", "licence", "hours", "halo")
     table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for card in cards.values():
-        cells = [card.name, f"x{card.scale}", f"{_parameters(card):,}", str(card.version)]
+        cells = [card.name, f"x{card.scale}", f"{parameters(card.net):,}", str(card.version)]
         cells += [card.degradation, card.licence, f"{card.training.hours:.1f}", f"{card.halo} px"]
         table.add_row(*(Text(shown(cell)) for cell in cells))
     Console().print(table)
@@ -69,16 +78,6 @@ def _print_models(cards: dict[Path, Card]) -> None:
         if card.metrics:
             scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
             typer.echo(shown(f"{card.name}: {scores}"))
-
-
-def _parameters(card: Card) -> int:
-    """How many numbers the network learned."""
-    import torch
-
-    from srnet.model import SRNet, parameter_count
-
-    with torch.device("meta"):
-        return parameter_count(SRNet(card.net))
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -38,7 +38,9 @@ def train(
     batch: Annotated[int, typer.Option(help="Patches a step, on each process.")] = 16,
     patch: Annotated[int, typer.Option(help="Low-resolution pixels of a patch, each way.")] = 48,
     optimizer: Annotated[str, typer.Option(help="muon or adam.")] = "muon",
-    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    lr: Annotated[
+        float, typer.Option(help="Peak learning rate; narrow networks bear 3e-3.")
+    ] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights and patches.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
