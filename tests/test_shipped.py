@@ -1,0 +1,85 @@
+"""The weights that come with srnet: exact tiles, true halos, better than bicubic."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from srnet import degrade, load, tiles, weights
+from srnet.data import read_rgb8
+from srnet.engine import TorchEngine
+from srnet.evaluate import mean, pairs, scores
+from srnet.image import Image
+from srnet.metrics import consistency, luma, psnr
+from srnet.options import Options
+from srnet.upscaler import Upscaler
+
+SHIPPED = weights.shipped()
+PICTURE = Path(__file__).parent / "golden" / "dog.png"
+
+pytestmark = pytest.mark.parametrize("name", SHIPPED)
+
+
+@pytest.mark.parametrize("shape", [(61, 47), (1, 40), (37, 1)])
+def test_tiled_equals_whole(name: str, shape: tuple[int, int]) -> None:
+    engine = TorchEngine(SHIPPED[name], "cpu", "float32")
+    high = read_rgb8(PICTURE)
+    x = (high[: shape[0], : shape[1]] / np.float32(255)).astype(np.float32)
+    (whole,) = engine.run([x[None]])
+    scale, halo = engine.card.scale, engine.card.halo
+    for tile in tiles.plan(*shape, 2 * halo + 7, halo):
+        (result,) = engine.run([tiles.crop(x, tile)[None].copy()])
+        kept = tiles.core(result[0], tile, scale)
+        rows = slice(tile.top * scale, tile.bottom * scale)
+        columns = slice(tile.left * scale, tile.right * scale)
+        assert np.abs(kept - whole[0, rows, columns]).max() <= 1e-5
+
+
+def test_halo_is_the_measured_reach(name: str) -> None:
+    net, card = weights.load(SHIPPED[name])
+    middle, s = card.halo + 3, card.scale
+    side = 2 * middle + 1
+    picture = read_rgb8(PICTURE)[:side, :side].copy()
+    x = (torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255).requires_grad_()
+    net(x)[0, :, middle * s : (middle + 1) * s, middle * s : (middle + 1) * s].sum().backward()
+    assert x.grad is not None
+    rows = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
+    reach = max(middle - int(rows.min()), int(rows.max()) - middle)
+    assert reach <= card.halo
+    assert reach >= card.halo - 2  # a dead unit at the very end of the longest path is possible
+
+
+def test_better_than_bicubic_and_faithful(name: str) -> None:
+    high, scale = read_rgb8(PICTURE), weights.read_card(SHIPPED[name]).scale
+    low = degrade.clean(high, scale)
+    if name.startswith("photo"):
+        low = degrade.jpeg(low, 60)
+    target, up = luma(high), load(name, device="cpu", precision="float32")
+    ours = up(low)
+    plain = Upscaler([up.engines[scale]])(Image(low), Options(strength=0)).rgb
+    assert psnr(luma(ours), target, scale) > psnr(luma(plain), target, scale) + 0.3
+    assert consistency(low, ours) > (30 if name.startswith("photo") else 40)
+
+
+def test_bfloat16_is_within_one_level(name: str) -> None:
+    low = degrade.clean(read_rgb8(PICTURE), weights.read_card(SHIPPED[name]).scale)
+    exact, rough = (load(name, device="cpu", precision=p)(low) for p in ("float32", "bfloat16"))
+    assert np.abs(exact.astype(int) - rough).max() <= 1
+
+
+BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BENCH is None, reason="set SRNET_BENCH to the folder with Set5 and Set14")
+def test_figures_in_the_card(name: str) -> None:
+    metrics, up = weights.read_card(SHIPPED[name]).metrics, load(name, precision="float32")
+    (scale,) = up.engines
+    for folder in ("Set5", "Set14"):
+        row = mean(list(scores(up, pairs(Path(str(BENCH)) / folder, scale), scale)))
+        assert row.psnr == pytest.approx(metrics[f"{folder} psnr"], abs=0.005)
+        assert row.ssim == pytest.approx(metrics[f"{folder} ssim"], abs=0.0005)
