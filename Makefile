@@ -14,7 +14,7 @@ demo: .venv/installed
 	@mkdir -p demo
 	$(BIN)/srnet upscale docs/sample.jpg -o demo/ours.png --scale 4 --overwrite --residual demo/added
 	$(BIN)/srnet upscale docs/sample.jpg -o demo/bicubic.png --scale 4 --overwrite --strength 0 --quiet
-	$(BIN)/srnet compare demo/bicubic.png demo/ours.png --beside demo/added/sample.png \
+	$(BIN)/srnet compare demo/bicubic.png demo/ours.png --beside demo/added/ours.png.residual.png \
 		--overwrite -o demo/side-by-side.png
 	@echo "Look at demo/side-by-side.png: bicubic, ours, and what was added."
 

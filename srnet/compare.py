@@ -53,10 +53,10 @@ def side_by_side(panels: list[Image], crops: int = 3, crop: int = 64) -> Image:
     height, width = pictures[0].shape[:2]
     edge = min(crop, height, width)
     places = _places(pictures[0], pictures[1], crops, edge)
-    columns = [
-        _stack([picture, *(_enlarged(picture[y : y + edge, x : x + edge]) for y, x in places)])
-        for picture in pictures
-    ]
+    columns = []
+    for picture in pictures:
+        details = [_enlarged(picture[y : y + edge, x : x + edge]) for y, x in places]
+        columns.append(_stack([picture, _row(details)] if details else [picture]))
     return Image(_row(columns))
 
 

@@ -55,9 +55,8 @@ def test_command(two: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
     assert figures["second against reference"]["largest"] == 40
-    assert (
-        decode(sheet.read_bytes())[0].width == 3 * 64 * 4 + 16
-    )  # the details are wider than these panels
+    details = 64 * 4  # wider than these panels
+    assert decode(sheet.read_bytes())[0].width == 3 * details + 16
     assert run(app, ["compare", a, b, "-o", str(sheet)]).exit_code != 0  # never overwrites
     enlarged = run(app, ["compare", a, small])
     assert "PSNR" in enlarged.stdout
