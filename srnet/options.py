@@ -25,8 +25,8 @@ class Options:
     keep_metadata: bool = True  # colour profile and EXIF
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
-    tile: int = 512  # input pixels each way
-    batch_pixels: int = 512 * 512  # input pixels that the network is given at once
+    tile: int = 768  # input pixels each way
+    batch_pixels: int = 768 * 768  # input pixels that the network is given at once
     max_pixels: int = 500_000_000  # of output, all frames together
 
     def __post_init__(self) -> None:

@@ -107,7 +107,7 @@ def upscale(
     ] = None,
     tile: Annotated[
         int, typer.Option(help="Input pixels of a tile, each way.", rich_help_panel=_RUN)
-    ] = 512,
+    ] = 768,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_RUN)
     ] = "auto",
