@@ -97,11 +97,14 @@ class Run:
         self.dtype = best_dtype(self.device, config.precision)
         self.net = SRNet(config.net)
         self.before = Training()  # of the weights it starts from
+        self.version = 1
         if start is not None:
             card = warm_start(self.net, start)
             self.before = dataclasses.replace(
                 card.training, started_from=f"{card.name} version {card.version}"
             )
+            if card.name == config.name:
+                self.version = card.version + 1
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.optimizers = optimizers(self.net, config)
@@ -155,6 +158,7 @@ class Run:
             "net": self.net.state_dict(),
             "average": self.average,
             "optimizers": [o.state_dict() for o in self.optimizers],
+            "version": self.version,
             "iteration": self.iteration,
             "seconds": self.seconds,
             "metrics": self.metrics,
@@ -173,6 +177,7 @@ class Run:
                 f"delete it, or go on with the settings {state['config']}"
             )
         self.before = Training(**json.loads(state["before"]))
+        self.version = state["version"]
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -198,6 +203,7 @@ class Run:
             name=self.config.name,
             net=self.config.net,
             halo=self.config.net.halo,
+            version=self.version,
             degradation=self.config.degradation,
             training=training,
             data=data,

@@ -133,8 +133,19 @@ def test_start_from_other_weights(
     config = replace(CONFIG, name="tiny-x4", net=NetConfig(4, 4, 1))
     run = Run(config, tiny_weights[2])
     train(run, patches(pictures, config), tmp_path / "tiny-x4.safetensors", data=Data())
-    training = weights.read_card(tmp_path / "tiny-x4.safetensors").training
-    assert training.started_from == "tiny-x2 version 1"
+    other = weights.read_card(tmp_path / "tiny-x4.safetensors")
+    assert (other.training.started_from, other.version) == ("tiny-x2 version 1", 1)
+
+
+def test_weights_that_go_on_from_their_own_get_the_next_version(
+    pictures: list[np.ndarray], tmp_path: Path, tiny_weights: dict[int, Path]
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    train(Run(CONFIG, tiny_weights[2]), patches(pictures, CONFIG), output, data=Data())
+    assert weights.read_card(output).version == 2
+    resumed = Run(CONFIG)
+    resumed.restore(output.with_suffix(".ckpt"))
+    assert resumed.version == 2
 
 
 def test_learning_rate() -> None:
