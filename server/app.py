@@ -69,15 +69,20 @@ def create_app(
     app.include_router(routes_service.router)
     complete(app, keys=bool(settings.api_keys))
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=["*"],
-        )
+        _let_in(app, settings.cors_origins)
     app.add_middleware(Edge, service=service)
     return app
+
+
+def _let_in(app: FastAPI, origins: tuple[str, ...]) -> None:
+    """Scripts of other web origins may call, and read every header."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["*"],
+    )
 
 
 def load(settings: Settings) -> dict[str, Upscaler]:
@@ -101,7 +106,6 @@ def load(settings: Settings) -> dict[str, Upscaler]:
             precision=settings.precision,
             turnstile=turnstile,
             tile=settings.tile,
-            batch_pixels=settings.tile**2,
         )
         for name in names
     }

@@ -17,7 +17,7 @@ from server.query import Wishes
 from server.service import Service, new_id
 from server.store import CANCELLED, DONE, Job, shown
 from server.upload import Upload
-from server.work import inspect
+from server.work import decided, inspect
 
 _EVERY = 0.2  # seconds between two events at least
 _SILENCE = 15.0  # seconds without an event at most
@@ -61,6 +61,7 @@ class Jobs:
             self.check()
             model, task = self._service.task(wishes, upload.blob.read, accept)
             header = await run_in_threadpool(inspect, task)
+            decided(task, header)
             await self._line.make_room(upload.blob.size)
             job = Job(
                 id=new_id(),

@@ -12,9 +12,8 @@ from server.blobs import Blob, keep
 from server.negotiate import by_accept
 from srnet.errors import Cancelled
 from srnet.image import FORMATS, Header, read_header
-from srnet.metrics import consistency
 from srnet.options import Options, output_format
-from srnet.upscaler import Upscaler, write
+from srnet.upscaler import Upscaler, consistency_db, write
 
 NAME = "the file"  # in messages of the library
 
@@ -91,22 +90,37 @@ def inspect(task: Task) -> Header:
     return header
 
 
+def decided(task: Task, header: Header) -> Options:
+    """The options with the format that the result will have.
+
+    Raises:
+        TooLargeError: above the limit of pixels.
+        OutputError: that format cannot hold it.
+    """
+    natural = output_format(header.format, header.frames, task.options)
+    chosen = task.options.format or by_accept(task.accept, natural)
+    options = replace(task.options, format=chosen)
+    task.upscaler.check_output(header, options)
+    return options
+
+
 def enlarge(task: Task, stop: Stop) -> Result:
     """Enlarge every frame.
 
     Raises:
         SRNetError: bad option, bad picture, no memory, or asked to stop.
     """
-    clock, options = _Clock(stop), task.options
+    clock = _Clock(stop)
     with clock.stage("decode"):
-        frames = task.upscaler.decode(task.data(), NAME, options)
+        data = task.data()
+        options = decided(task, read_header(data, NAME))
+        frames = task.upscaler.decode(data, NAME, options)
+        del data
     with clock.stage("network"):
         results = task.upscaler.run(frames, options, stop)
     with clock.stage("check"):
-        decibels = consistency(frames[0].rgb, results[0].rgb)
+        decibels = consistency_db(frames[0], results[0])
     with clock.stage("encode"):
-        natural = output_format(frames[0].format, len(frames), options)
-        options = replace(options, format=options.format or by_accept(task.accept, natural))
         origin = frames[0].width, frames[0].height
         del frames
         data = write(results, options)

@@ -92,15 +92,7 @@ def encode(
     )
     if not target.alpha and background is not None:
         frames = [_flattened(frame, background) for frame in frames]
-    every: dict[str, dict[str, Any]] = {
-        "png": {"compress_level": _PNG_LEVEL if png_level is None else png_level},
-        "jpeg": {"subsampling": subsampling},
-        "webp": {"lossless": lossless, "exact": lossless},
-        "avif": {"subsampling": subsampling},
-    }
-    options = every.get(format, {})
-    if target.quality is not None:
-        options["quality"] = quality or target.quality
+    options = _writer_options(format, quality, lossless, subsampling, png_level)
     if not keep_metadata:
         frames = [replace(frame, icc=None, exif=None) for frame in frames]
     try:
@@ -175,6 +167,21 @@ def _check_options(
         raise OptionError(f"background is three numbers from 0 to 255, not {background}")
     if png_level is not None and not 0 <= png_level <= 9:
         raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
+
+
+def _writer_options(
+    name: str, quality: int | None, lossless: bool, subsampling: str, png_level: int | None
+) -> dict[str, Any]:
+    every: dict[str, dict[str, Any]] = {
+        "png": {"compress_level": _PNG_LEVEL if png_level is None else png_level},
+        "jpeg": {"subsampling": subsampling},
+        "webp": {"lossless": lossless, "exact": lossless},
+        "avif": {"subsampling": subsampling},
+    }
+    options = every.get(name, {})
+    if FORMATS[name].quality is not None:
+        options["quality"] = quality or FORMATS[name].quality
+    return options
 
 
 def _check_alike(frames: Sequence[Image]) -> Image:

@@ -26,7 +26,7 @@ def one_pass(
     engine: Engine,
     *,
     tile: int,
-    batch_pixels: int,
+    batch_pixels: int | None,
     strength: float,
     tell: Callable[[], None],
 ) -> Array:
@@ -52,11 +52,15 @@ def one_pass(
 
 
 def grouped(
-    height: int, width: int, engine: Engine, tile: int, batch_pixels: int
+    height: int, width: int, engine: Engine, tile: int, batch_pixels: int | None
 ) -> list[list[tiles.Tile]]:
-    """The tiles of a picture, as many together as make a batch."""
+    """The tiles of a picture, as many together as make a batch (of one tile's area if None).
+
+    So a smaller tile needs less memory, and its batches end sooner.
+    """
     plan = tiles.plan(height, width, tile, engine.card.halo)
-    size = max(1, batch_pixels // (plan[0].height * plan[0].width))
+    area = tile * tile if batch_pixels is None else batch_pixels
+    size = max(1, area // (plan[0].height * plan[0].width))
     rest: Iterator[tiles.Tile] = iter(plan)
     return list(iter(lambda: list(islice(rest, size)), []))
 

@@ -26,13 +26,13 @@ class Options:
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
     tile: int = 768  # input pixels each way
-    batch_pixels: int = 768 * 768  # input pixels that the network is given at once
+    batch_pixels: int | None = None  # that the network is given at once; None: tile squared
     max_pixels: int = 500_000_000  # of output, all frames together
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
-        if self.tile < 1 or self.batch_pixels < 1:
+        if self.tile < 1 or (self.batch_pixels is not None and self.batch_pixels < 1):
             raise OptionError("tile and batch_pixels must be at least 1")
 
 

@@ -264,5 +264,5 @@ def _row(run: Run, losses: list[Tensor], seconds: float) -> dict[str, Any]:
         "loss": float(torch.stack(losses).mean()),
         "lr": learning_rate(config, run.iteration),
         "seconds": round(run.seconds, 1),
-        "gflops": round(work / seconds / 1e9, 1),
+        "gflops": round(work / seconds / 1e9, 3),
     }

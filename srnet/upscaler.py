@@ -27,6 +27,7 @@ from srnet.image import (
     write_atomic,
 )
 from srnet.kinds import from_kind, to_kind
+from srnet.metrics import consistency
 from srnet.options import Options, output_format
 from srnet.sizes import passes, target_size
 
@@ -74,6 +75,7 @@ class Upscaler:
 
     def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
         data = read_file(path)
+        self.check_output(read_header(data, str(path)), options)
         frames = self.decode(data, str(path), options)
         suffix = FORMATS[output_format(frames[0].format, len(frames), options)].suffix
         factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
@@ -100,11 +102,10 @@ class Upscaler:
         return [self.engines[s] for s in passes(factor, self.engines)]
 
     def check(self, header: Header, options: Options) -> None:
-        """Refuse, from the header alone, what would pass the limit or fit no file.
+        """Refuse, from the header alone, what would pass the limit.
 
         Raises:
             TooLargeError: more output or intermediate pixels than ``max_pixels``.
-            OutputError: the format asked for cannot hold the result.
         """
         height, width = self.size(header.height, header.width, options)
         reached = prod(e.card.scale for e in self.plan(header.height, header.width, options))
@@ -115,6 +116,16 @@ class Upscaler:
                 f"({width} x {height}, {header.frames} frames); the limit is "
                 f"{options.max_pixels / 1e6:,.0f}: choose a smaller scale or raise the limit"
             )
+
+    def check_output(self, header: Header, options: Options) -> None:
+        """Refuse also what the format of the result could not hold.
+
+        Raises:
+            TooLargeError: see :meth:`check`.
+            OutputError: too many pixels a side, frames, transparency; it says what to do.
+        """
+        self.check(header, options)
+        height, width = self.size(header.height, header.width, options)
         check_fit(
             output_format(header.format, header.frames, options),
             height,
@@ -180,6 +191,7 @@ class Upscaler:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
         """
         options = self.options if options is None else options
+        self.check_output(read_header(data, name), options)
         frames = self.decode(data, name, options)
         return write(self.run(frames, options, progress), options)
 
@@ -212,6 +224,16 @@ class Upscaler:
                 tell=tell,
             )
         return rgb
+
+
+def consistency_db(source: Image, result: Image) -> float | None:
+    """How well ``result`` shrinks back to ``source``; see :func:`srnet.metrics.consistency`.
+
+    None where the result is smaller. Colour under alpha 0 does not count.
+    """
+    if result.height < source.height or result.width < source.width:
+        return None
+    return consistency(_filled(source), result.rgb)
 
 
 def _filled(image: Image) -> Array:

@@ -12,14 +12,12 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-from srnet.alpha import fill_hidden
 from srnet.errors import OutputError
 from srnet.image import Header, Image, encode, read_header, write_atomic
-from srnet.metrics import consistency
 from srnet.naming import Job
 from srnet.options import Options
 from srnet.report import Row, Status
-from srnet.upscaler import Progress, Upscaler, read_file, write
+from srnet.upscaler import Progress, Upscaler, consistency_db, read_file, write
 
 Existing = Literal["refuse", "skip", "replace"]  # what to do where the target is there already
 
@@ -47,7 +45,8 @@ class Work:
     residual: Image | None = None
 
     def __post_init__(self) -> None:
-        """Decide what is not to be started: the target is there."""
+        """Decide on the format, and what is not to be started: the target is there."""
+        self.options = replace(self.options, format=self.job.format or self.options.format)
         target, residual = self.job.target, self.job.residual
         if self.existing == "replace":
             return
@@ -77,7 +76,7 @@ class Work:
         with self.timed("decode"):
             data = self.job.data if source is None else read_file(source)
             self.header = header = read_header(data, text(source))
-            self.upscaler.check(header, self.options)
+            self.upscaler.check_output(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)
         self.models = tuple(engine.card.name for engine in engines)
         self.size = self.upscaler.size(header.height, header.width, self.options)
@@ -106,10 +105,9 @@ class Work:
         Raises:
             OutputError: the format cannot hold the picture, or the file cannot be written.
         """
-        options = replace(self.options, format=self.job.format or self.options.format)
         with self.timed("encode"):
-            data = write(self.results, options)
-            self.consistency = _consistency(self.inputs[0], self.results[0])
+            data = write(self.results, self.options)
+            self.consistency = consistency_db(self.inputs[0], self.results[0])
             if self.job.residual is not None and self.residual is not None:
                 _store(self.job.residual, encode([self.residual], "png"))
             if self.existing != "replace" and _is_there(self.job.target):
@@ -174,11 +172,3 @@ def _store(path: Path | None, data: bytes) -> None:
     except OSError as error:
         raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
     write_atomic(path, data)
-
-
-def _consistency(source: Image, result: Image) -> float | None:
-    """See :func:`srnet.metrics.consistency`; None where the result is smaller."""
-    if result.height < source.height or result.width < source.width:
-        return None
-    rgb = source.rgb if source.alpha is None else fill_hidden(source.rgb, source.alpha)
-    return consistency(rgb, result.rgb)

@@ -339,6 +339,24 @@ def test_a_device_that_fails_later_fails_one_picture(tmp_path, fake_engine):
     assert (report.count("done"), report.count("failed")) == (3, 1)
 
 
+def test_the_name_of_the_result_decides_what_fits(tmp_path, fake_engine):
+    wide = picture(tmp_path / "wide.webp", 1, 9000, "webp")
+    clear = tmp_path / "clear.webp"
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    clear.write_bytes(encode([from_array(rgba)], "webp", lossless=True))
+    engine = fake_engine()
+    jobs = [
+        Job(wide, tmp_path / "wide-out.png", "png"),
+        Job(wide, tmp_path / "wide-out.webp", "webp"),
+        Job(clear, tmp_path / "clear-out.jpg", "jpeg"),
+    ]
+    rows = run(jobs, Upscaler([engine]), Options()).rows
+    assert [row.status for row in rows] == ["done", "failed", "failed"]
+    assert "16383" in rows[1].error
+    assert "background" in rows[2].error
+    assert len(engine.shapes) == 1  # nothing ran for the other two
+
+
 def test_existing_results(tmp_path, fake_engine):
     jobs = jobs_for(tmp_path, tmp_path / "out", 3)
     upscaler = Upscaler([fake_engine()])

@@ -58,5 +58,8 @@ def test_command(two: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     details = 64 * 4  # wider than these panels
     assert decode(sheet.read_bytes())[0].width == 3 * details + 16
     assert run(app, ["compare", a, b, "-o", str(sheet)]).exit_code != 0  # never overwrites
+    again = run(app, ["compare", a, b, "-o", str(sheet), "--overwrite", "--crops", "0"])
+    assert again.exit_code == 0
+    assert decode(sheet.read_bytes())[0].height == 64  # no details below
     enlarged = run(app, ["compare", a, small])
     assert "PSNR" in enlarged.stdout

@@ -48,6 +48,7 @@ def test_peak_memory_of_24_megapixels(tiny_weights: dict[int, Path], tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource module")
 def test_peak_memory_of_24_megapixels_with_the_base_network(tmp_path: Path) -> None:
     net = size("base", 2)

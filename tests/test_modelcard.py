@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 
 import pytest
@@ -45,6 +46,9 @@ def test_card_is_complete_and_true(name: str) -> None:
     assert card.data.licences
     manifest = weights.folder() / card.data.manifest
     assert hashlib.sha256(manifest.read_bytes()).hexdigest() == card.data.manifest_sha256
-    assert not any("bench" in row for row in manifest.read_text(encoding="utf-8").splitlines())
+    rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines()))
+    assert {row["split"] for row in rows} == {"train", "val"}
+    assert sum(row["split"] == "train" for row in rows) == card.data.pictures
+    assert all(row["licence"] and row["source"] for row in rows)
     assert {"Set5 psnr", "Set14 psnr", "validation psnr"} <= set(card.metrics)
     assert parameters(card.net) == parameter_count(net)

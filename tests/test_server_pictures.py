@@ -96,6 +96,17 @@ def test_accept_picks_the_format(server: Served, accept: str, query: str, media:
     assert opened(answer.content).get_format_mimetype() == media
 
 
+def test_the_format_that_is_written_decides_what_fits(server: Served) -> None:
+    wide = picture(width=9000, height=1, kind="WEBP")  # at x2 too wide for WebP
+    problem(server.client.post("/v1/upscale", content=wide), 422, "cannot-write")
+    as_png = server.client.post("/v1/upscale", content=wide, headers={"accept": "image/png"})
+    assert opened(as_png.content).size == (18_000, 2)
+    shown = server.client.post("/v1/residual", content=wide)
+    assert opened(shown.content).size == (18_000, 2)
+    job = server.client.post("/v1/jobs", content=wide)
+    problem(job, 422, "cannot-write")
+
+
 def test_jpeg_with_transparency_needs_a_background(server: Served) -> None:
     data = picture(mode="RGBA")
     refused = server.client.post("/v1/upscale?format=jpeg", content=data)

@@ -148,6 +148,16 @@ def test_weights_that_go_on_from_their_own_get_the_next_version(
     assert resumed.version == 2
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+def test_biases_move_at_a_tenth_of_the_rate(optimizer: str, pictures: list[np.ndarray]) -> None:
+    run = Run(replace(CONFIG, optimizer=optimizer, warmup=0))
+    run.step(patches(pictures, CONFIG).draw(0))
+    groups = [group for optimizer in run.optimizers for group in optimizer.param_groups]
+    rates = {group["params"][0].ndim: group["lr"] for group in groups}
+    assert rates[4] == learning_rate(run.config, 0)
+    assert rates[1] == pytest.approx(0.1 * rates[4])
+
+
 def test_learning_rate() -> None:
     config = replace(CONFIG, lr=1.0, warmup=4, iterations=100)
     rates = [learning_rate(config, i) for i in range(100)]

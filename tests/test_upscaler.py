@@ -204,3 +204,10 @@ def test_what_no_file_can_hold_is_refused_before_the_network(
     with pytest.raises(OutputError, match=cure):
         Upscaler([engine]).upscale_bytes(data, options)
     assert engine.shapes == []
+
+
+@pytest.mark.parametrize("tile", [20, 33, 64])
+def test_a_smaller_tile_bounds_every_batch(fake_engine: type, tile: int) -> None:
+    engine = fake_engine()
+    Upscaler([engine])(np.zeros((150, 130, 3), np.uint8), Options(tile=tile))
+    assert max(n * h * w for n, h, w, _ in engine.shapes) <= tile * tile

@@ -56,7 +56,7 @@ def conclude(report: Report, *, overwrite: bool, quiet: bool, plan: bool) -> int
     if not report.rows:
         say(f"srnet: error: no pictures there ({report.ignored} other files)")
         return NOTHING_DONE
-    if plan:
+    if plan and not quiet:
         for row in report.rows:
             typer.echo(shown(summary(row)))
     failed = [row for row in report.rows if row.status == "failed"]

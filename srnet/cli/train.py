@@ -97,7 +97,11 @@ def _network(
         net = replace(read_card(start).net, scale=scale)
     else:
         net = sized(size or "base", scale)
-    return replace(net, features=features or net.features, blocks=blocks or net.blocks)
+    return replace(
+        net,
+        features=net.features if features is None else features,
+        blocks=net.blocks if blocks is None else blocks,
+    )
 
 
 def _run(

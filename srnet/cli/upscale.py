@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
@@ -15,6 +16,7 @@ from srnet.errors import OptionError, OutputError
 from srnet.weights import DEFAULT_FAMILY
 
 if TYPE_CHECKING:
+    from srnet.naming import Job
     from srnet.options import Options
     from srnet.report import Report
     from srnet.upscaler import Upscaler
@@ -137,10 +139,9 @@ def upscale(
 
     Reads PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000; writes the first five.
     Folders keep their tree. A picture that fails does not stop the others.
-    Exit codes: 0 all is well, 1 a picture failed, 2 wrong usage, 3 there were no
-    pictures, 130 interrupted.
+    Exit codes: 0 all is well, 1 a picture failed, 2 wrong usage, 3 no pictures, 130 interrupted.
     """
-    from srnet.batch import preview, run
+    from srnet.batch import preview
     from srnet.cli.arrange import arrange
     from srnet.options import Options
     from srnet.product import load
@@ -164,21 +165,36 @@ def upscale(
     upscaler = load(model, device=device, precision=precision)
     _check(upscaler, options)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
-    if as_json and any(job.target is None for job in work):
-        raise OptionError("--json and the picture cannot both go to standard output")
+    _check_stdout(work, as_json)
     if dry_run:
         result = preview(work, upscaler, options, existing=existing)
     else:
-        with watch(quiet) as listener:
-            result = run(
-                work, upscaler, options, existing=existing, threads=jobs, listener=listener
-            )
+        result = _watched(work, upscaler, options, existing, jobs, quiet)
     settings = {"model": model, "device": device, "precision": precision, "jobs": jobs}
-    settings |= {"existing": existing, **asdict(options)}
+    settings |= {"existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings=settings)
     _publish(result, report, as_json)
-    show = dry_run and not (as_json or quiet)
+    show = dry_run and not as_json
     raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, plan=show))
+
+
+def _watched(
+    work: Sequence[Job],
+    upscaler: Upscaler,
+    options: Options,
+    existing: Existing,
+    threads: int,
+    quiet: bool,
+) -> Report:
+    from srnet.batch import run
+
+    with watch(quiet) as listener:
+        return run(work, upscaler, options, existing=existing, threads=threads, listener=listener)
+
+
+def _check_stdout(work: Sequence[Job], as_json: bool) -> None:
+    if as_json and any(job.target is None for job in work):
+        raise OptionError("--json and the picture cannot both go to standard output")
 
 
 def _existing(overwrite: bool, skip: bool) -> Existing:
