@@ -29,7 +29,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="First pictures only.")] = None,
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 is bicubic.")] = 1.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32 for figures to quote; bfloat16 or auto.")
+    ] = "auto",
     each: Annotated[bool, typer.Option(help="A row for each picture too.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Rows as JSON on standard output.")
