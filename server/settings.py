@@ -86,6 +86,12 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_link(cls, value: Any) -> Any:
+        # Kubernetes sets SRNET_PORT=tcp://ADDRESS:PORT beside a Service that is named srnet.
+        return 8000 if str(value).startswith("tcp://") else value
+
     @property
     def max_upload(self) -> int:
         """Bytes."""

@@ -113,6 +113,15 @@ def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
         assert second.state(location) in ("queued", "running")
 
 
+def test_terminating_while_the_models_load_exits_0(tmp_path: Path) -> None:
+    environment = {**os.environ, "SRNET_DATA_DIR": str(tmp_path), "SRNET_PORT": "0"}
+    command = [sys.executable, "-m", "srnet", "serve"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    until((tmp_path / "lock").exists, 30)
+    process.terminate()
+    assert process.wait(20) == 0
+
+
 def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
     with process(tmp_path) as first:
         times = [first.client.get("/livez").elapsed.total_seconds() for _ in range(10)]
