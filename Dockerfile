@@ -1,7 +1,7 @@
 # The command line and the service in one image.
 #   docker build -t srnet .
-#   docker build -t srnet:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 .
-# An empty TORCH_INDEX takes PyTorch from the configured index.
+#   docker build -t srnet:cuda --build-arg TORCH_INDEX= .
+# The first is for processors; the second takes PyTorch from the usual index, where it has CUDA.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -40,6 +40,6 @@ WORKDIR /data
 VOLUME /var/lib/srnet
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["srnet", "health"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["srnet", "health"]
 ENTRYPOINT ["srnet"]
 CMD ["--help"]
