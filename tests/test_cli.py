@@ -3,11 +3,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from signal import SIGTERM
 
 import numpy as np
 import pytest
@@ -549,6 +551,17 @@ def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, ca
     assert len(list(Path("out").iterdir())) == done
     assert up("in", "-o", "out", "--skip-existing") == 0
     assert len(list(Path("out").iterdir())) == 12
+
+
+def test_being_terminated_is_felt_as_ctrl_c(here, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["srnet", "upscale", "a.png", "-o", "b.png"])
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: signal.raise_signal(SIGTERM))
+    before = signal.getsignal(SIGTERM)
+    try:
+        assert main() == 130
+    finally:
+        signal.signal(SIGTERM, before)
+    assert not Path("b.png").exists()
 
 
 # --- the rest -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     given = None if arguments is None else list(arguments)
+    if given is None:  # a process of its own: `docker stop` and `kill` are felt as Ctrl-C is
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = os.environ.get("SRNET_DEBUG") == "1"
     if debug:
         logging.basicConfig()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,9 +34,10 @@ def serve(
     if print_settings:
         _print(settings)
         return
-    from server.main import run
+    with suppress(KeyboardInterrupt):  # while it loads; then it ends in order by itself
+        from server.main import run
 
-    run(settings)
+        run(settings)
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -82,7 +84,7 @@ def health(
     host = os.environ.get("SRNET_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     host = f"[{host}]" if ":" in host else host
-    number = port if port is not None else int(os.environ.get("SRNET_PORT") or 8000)
+    number = _port() if port is None else port
     # Never through a proxy: what is asked about is this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -92,3 +94,12 @@ def health(
         raise SRNetError(f"the service is not ready (status {error.code})") from error
     except OSError as error:
         raise SRNetError(f"the service does not answer on {host} port {number}") from error
+
+
+def _port() -> int:
+    given = os.environ.get("SRNET_PORT") or "8000"
+    if given.startswith("tcp://"):  # from Kubernetes: see server/settings.py
+        return 8000
+    if not given.isdecimal():
+        raise OptionError(f"SRNET_PORT is {given!r}: set it to the number of a port, or --port")
+    return int(given)
