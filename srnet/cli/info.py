@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from srnet.cli.console import shown
+from srnet.cli.options import argument, flag
 
 if TYPE_CHECKING:
     from srnet.card import Card
@@ -19,16 +20,15 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(help="A family, a name or a weights file; default all.")
+        str | None,
+        argument("MODEL", "Family (photo), one of its models (photo-x2), or a file; default all."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything as JSON, cards in full.")
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "Everything as JSON, cards in full.")] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="The cards as a page: weights/README.md.")
+        bool, flag("--markdown", "The cards as a page: how weights/README.md is made.")
     ] = False,
 ) -> None:
-    """The models with their cards, the devices here, and versions."""
+    """Show the models with their figures, the devices here, and versions."""
     from srnet.modelcard import parameters, weights_readme
     from srnet.report import versions
     from srnet.weights import find, read_card, shipped
