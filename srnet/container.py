@@ -111,7 +111,7 @@ def open_picture(data: bytes) -> Source:
     quiet_pillow()
     if kind == "GIF":
         width, height, frames = _gif_extent(data)
-    pil: Any = PIL.Image.open(_BoundedReader(data), formats=[kind])
+    pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
     if kind in ("PNG", "WEBP", "AVIF"):
@@ -142,7 +142,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     if not path.is_file():
         raise ValueError("no regular file")  # a pipe would wait, and can be read only once
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    with _BoundedFile(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         kind = format_of(view[:SIGNATURE])
         if kind in (None, "GIF"):  # frames of a GIF may reach beyond its own size
             header = open_picture(view[:]).header
@@ -162,19 +162,28 @@ def _deep(pil: Any, data: bytes) -> bool:
     return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
 
 
-class _BoundedReader(io.BytesIO):
-    """Bytes that may be read only so often: ends Pillow's slow walks over endless junk."""
+class _Bounded:
+    """May be read only so often: ends Pillow's slow walks over endless junk."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._reads_left = 100_000 + len(data) // 64
+    reads_left = 100_000
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As in the base class; ``ValueError`` when it was called too often."""
-        self._reads_left -= 1
-        if self._reads_left < 0:
+        """As in the other base class; ``ValueError`` when it was called too often."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
             raise ValueError("made of absurdly many parts")
-        return super().read(size)
+        data: bytes = super().read(size)  # type: ignore[misc]
+        return data
+
+
+class _BoundedBytes(_Bounded, io.BytesIO):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads_left += len(data) // 64
+
+
+class _BoundedFile(_Bounded, io.FileIO):
+    """For headers only, so that its size is no excuse."""
 
 
 def quiet_pillow() -> None:

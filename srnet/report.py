@@ -64,7 +64,7 @@ class Report:
         return sum(row.status == status for row in self.rows)
 
     def counts(self) -> dict[Status, int]:
-        """The same for every status."""
+        """How many pictures have each status."""
         statuses: tuple[Status, ...] = get_args(Status)
         return {status: self.count(status) for status in statuses}
 

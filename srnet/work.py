@@ -200,7 +200,7 @@ def _is_there(path: Path | None) -> bool:
 def _is_same(source: Path | None, target: Path) -> bool:
     try:
         return source is not None and source.samefile(target)
-    except OSError:  # a broken link is no other file
+    except OSError:  # a link to nothing
         return False
 
 

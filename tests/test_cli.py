@@ -349,8 +349,8 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "-", "--json"], "--json and the picture"),
         (["a.png", "-o", "out", "--jobs", "0"], "--jobs must be at least 1"),
         (["a.png", "-o", "out", "--device", "abacus"], "unknown device 'abacus'"),
-        (["a.png", "-o", "out", "--scale", "abc"], "wrong value for --scale: Any number from 1"),
-        (["a.png", "-o", "out", "--width", "9.5"], "wrong value for --width: Width of the result"),
+        (["a.png", "-o", "out", "--scale", "abc"], "wrong value for --scale FACTOR: Any number"),
+        (["a.png", "-o", "out", "--width", "9.5"], "value for --width PIXELS: Width of the result"),
         ([], "missing INPUT: Pictures, folders"),
         (["a.png", "-o", "out", "--precision", "int3"], "unknown precision"),
     ],
@@ -413,14 +413,16 @@ def every(here, tiny_weights, monkeypatch):
         ("train photos -o b-x2.safetensors --device cuda:99", 2, "no device 'cuda:99' here"),
         ("eval photos -m WEIGHTS --limit 0", 2, "--limit must be at least 1"),
         ("eval photos -m WEIGHTS --jpeg 101", 2, "--jpeg must be from 1 to 100"),
-        ("eval photos -m WEIGHTS --strength x", 2, "wrong value for --strength: From 0"),
-        ("eval photos", 2, "missing --model: Model with its scale"),
+        ("eval photos -m WEIGHTS --strength x", 2, "wrong value for --strength NUMBER: From 0"),
+        ("eval photos", 2, "missing --model MODEL: Model with its scale"),
         ("compare a.png", 2, "missing SECOND: Another"),
         ("compare a.png a.png --crops -1", 2, "--crops must be at least 0"),
         ("compare a.png a.png -o b.gif", 2, "cannot write .gif"),
-        ("train photos -o b-x2.safetensors --lr high", 2, "wrong value for --lr: Peak"),
+        ("train photos -o b-x2.safetensors --lr high", 2, "wrong value for --lr NUMBER: Peak"),
         ("serve", 2, "pip install 'srnet[serve]'"),
-        ("serve --port http", 2, "wrong value for --port: From 1 to 65535"),
+        ("serve --port http", 2, "wrong value for --port PORT: From 1 to 65535"),
+        ("train photos -o b-x2.safetensors --batch 2.5", 2, "for --batch INTEGER: Patches"),
+        ("compare a.png a.png --reference there.png", 2, "--reference has 20 x 16 pixels"),
         ("export WEIGHTS -o b.onnx", 2, "pip install 'srnet[export]'"),
         ("upscale a.png -o there.png -m WEIGHTS", 1, "there.png exists"),
         ("compare a.png a.png -o there.png", 1, "there.png exists"),
@@ -702,6 +704,7 @@ def test_every_help_is_for_people(command, capsys, monkeypatch):
     assert main([command, "--help"]) == 0
     said = capsys.readouterr().out
     assert "--no-" not in said
+    assert "'srnet'" not in said  # rich takes [brackets] for markup
     ours = [line for line in said.splitlines() if " --" in line and "--help" not in line]
     assert [line for line in ours if "<" in line] == []  # <float>, <list[Path]>
 

@@ -89,8 +89,9 @@ def _wrong_usage(error: Any) -> str:
     option = getattr(error, "param", None)
     if option is None:
         return str(error.format_message())
-    name = option.metavar if option.param_type_name == "argument" else option.opts[-1]
-    return f"{'wrong value for' if error.message else 'missing'} {name}: {option.help}"
+    name = "" if option.param_type_name == "argument" else f"{option.opts[-1]} "
+    verdict = "wrong value for" if error.message else "missing"
+    return f"{verdict} {name}{option.metavar}: {option.help}"
 
 
 def _print_version(wanted: bool) -> None:
@@ -104,7 +105,11 @@ def _srnet(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            metavar="",
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:

@@ -15,6 +15,7 @@ from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
+    from srnet.compare import Score
     from srnet.image import Image
 
 
@@ -34,7 +35,7 @@ def compare(
         Path | None, option("FILE", "Side-by-side picture to write.", "-o", "--output")
     ] = None,
     crops: Annotated[
-        int, option("NUMBER", "Details to show, where the two differ most; 0 or more.")
+        int, option("INTEGER", "Details to show, where the two differ most; 0 or more.")
     ] = 3,
     overwrite: Annotated[bool, flag("--overwrite", "Replace an existing --output.")] = False,
     as_json: Annotated[bool, flag("--json", "Figures as JSON on standard output.")] = False,
@@ -43,21 +44,16 @@ def compare(
 
     The scores are on luma (Y): of FIRST against SECOND, or of both against --reference.
     """
-    from srnet.compare import score, side_by_side
+    from srnet.compare import side_by_side
     from srnet.image import encode, format_for, write_atomic
     from srnet.naming import check_present
 
     check_present([first, second, *(beside or ()), *filter(None, [reference])])
     _check(output, crops, overwrite)
     (a, b, *more), resized = _in_one_size([first, second, *(beside or ())])
-    panels, figures = [a, b, *more], {"first against second": score(a, b)}
-    if reference is not None:
-        truth = _read(reference)
-        panels.insert(2, truth)
-        figures = {
-            "first against reference": score(a, truth),
-            "second against reference": score(b, truth),
-        }
+    truth = None if reference is None else _read(reference)
+    figures = _scores(a, b, truth)
+    panels = [a, b, *filter(None, [truth]), *more]
     if output is not None:
         write_atomic(output, encode([side_by_side(panels, crops)], format_for(output)))
     if as_json:
@@ -99,6 +95,22 @@ def _in_one_size(paths: Sequence[Path]) -> tuple[list[Image], list[str]]:
                 f"{larger.width} x {larger.height} pixels by bicubic, to compare it"
             )
     return pictures, resized
+
+
+def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
+    from srnet.compare import score
+
+    if truth is None:
+        return {"first against second": score(a, b)}
+    if (truth.height, truth.width) != (a.height, a.width):
+        raise OptionError(
+            f"--reference has {truth.width} x {truth.height} pixels, but the pictures have "
+            f"{a.width} x {a.height}: give one of their size"
+        )
+    return {
+        "first against reference": score(a, truth),
+        "second against reference": score(b, truth),
+    }
 
 
 def _read(path: Path) -> Image:

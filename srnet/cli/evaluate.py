@@ -36,7 +36,7 @@ def evaluate(
         bool, flag("--photo", "Degrade as for photo weights: blur, noise, JPEG (seed 0).")
     ] = False,
     limit: Annotated[
-        int | None, option("NUMBER", "Only the first pictures; a whole number from 1.")
+        int | None, option("INTEGER", "Only so many pictures, the first; 1 or more.")
     ] = None,
     strength: Annotated[float, option("NUMBER", "From 0 (bicubic) to 1.")] = 1.0,
     device: Device = "auto",
@@ -49,9 +49,9 @@ def evaluate(
 ) -> None:
     """Score models on folders of pictures (PSNR, SSIM), beside bicubic.
 
-    On luma (Y), without a border of SCALE pixels. A folder with HR/ and LRbicx2/ (x3, x4)
-    inside is read as a benchmark; in any other, the small pictures are made by
-    antialiased bicubic, as those of the benchmarks were.
+    The scores are on luma (Y), without a border of SCALE pixels.
+    A folder with HR/ and LRbicx2/ (x3, x4) inside is read as a benchmark. In any
+    other, antialiased bicubic makes the small pictures, as in the benchmarks.
     """
     if limit is not None and limit < 1:
         raise OptionError(f"--limit must be at least 1, not {limit}")

@@ -20,7 +20,7 @@ def export(
 ) -> None:
     """Write a model as ONNX, checked against PyTorch.
 
-    Needs more packages: pip install 'srnet[export]'
+    Needs the packages of the extra called export.
     """
     from srnet.export import SHAPES, export_onnx
     from srnet.weights import find

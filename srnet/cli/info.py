@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,10 +49,10 @@ def info(
         return
     _print_models(cards)
     for device in _devices():
-        automatic = ", taken by --device auto" if device["auto"] else ""
+        automatic = "--device auto takes it; " if device["auto"] else ""
         typer.echo(
-            f"{device['name']}: {device['hardware']}; --precision auto is "
-            f"{device['precision']}{automatic}"
+            f"{device['name']}: {device['hardware']} "
+            f"({automatic}--precision auto is {device['precision']} on it)"
         )
     typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
 
@@ -77,7 +78,8 @@ def _print_models(cards: dict[Path, Card]) -> None:
     for card in cards.values():
         if card.metrics:
             scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
-            typer.echo(shown(f"{card.name}: {scores}"))
+            text = shown(f"{card.name}: {scores}")
+            typer.echo(textwrap.fill(text, Console().width, subsequent_indent="    "))
 
 
 def _devices() -> list[dict[str, Any]]:

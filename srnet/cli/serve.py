@@ -30,9 +30,9 @@ def serve(
 ) -> None:
     """Serve a page for browsers and an HTTP interface.
 
-    Look at / with a browser, POST a picture to /v1/upscale, read /docs for the rest.
-    Every setting is a variable SRNET_... of the environment: see --print-settings.
-    Needs more packages: pip install 'srnet[serve]'
+    A browser shows the page at /. POST pictures to /v1/upscale. See also /docs.
+    Variables SRNET_... are the other settings: see --print-settings.
+    Needs the packages of the extra called serve.
     """
     given = {"host": host, "port": port}
     settings = _settings({name: value for name, value in given.items() if value is not None})

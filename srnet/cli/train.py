@@ -23,10 +23,10 @@ def train(
         str | None, option("SIZE", "fast, base or large; default base, or that of --start.")
     ] = None,
     features: Annotated[
-        int | None, option("NUMBER", "Channels, instead of those of the size.")
+        int | None, option("INTEGER", "Channels, instead of those of the size.")
     ] = None,
     blocks: Annotated[
-        int | None, option("NUMBER", "Residual blocks, instead of those of the size.")
+        int | None, option("INTEGER", "Residual blocks, instead of those of the size.")
     ] = None,
     degradation: Annotated[
         str, option("NAME", "clean (bicubic) or photo (blur, noise, JPEG).")
@@ -34,12 +34,12 @@ def train(
     start: Annotated[
         Path | None, option("FILE", "Weights file to start from; another scale is fine.")
     ] = None,
-    iterations: Annotated[int, option("NUMBER", "Steps of the optimiser.")] = 20_000,
-    batch: Annotated[int, option("NUMBER", "Patches a step, on each process.")] = 16,
+    iterations: Annotated[int, option("INTEGER", "Steps of the optimiser.")] = 20_000,
+    batch: Annotated[int, option("INTEGER", "Patches a step, on each process.")] = 16,
     patch: Annotated[int, option("PIXELS", "Side of a low-resolution patch.")] = 48,
     optimizer: Annotated[str, option("NAME", "muon or adam.")] = "muon",
     lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
-    seed: Annotated[int, option("NUMBER", "Seed of weights and patches.")] = 0,
+    seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
     device: Device = "auto",
     precision: Precision = "auto",
     compile_: Annotated[bool, flag("--compile", "Compile the network first.", RUN)] = False,

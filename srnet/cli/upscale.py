@@ -84,8 +84,8 @@ def upscale(
     quality: Annotated[
         int | None,
         option(
-            "NUMBER",
-            "Whole number from 1 to 100, for JPEG, WebP and AVIF.",
+            "INTEGER",
+            "From 1 to 100, for JPEG, WebP and AVIF.",
             "-q",
             "--quality",
             panel=_FILE,
@@ -131,7 +131,7 @@ def upscale(
     precision: Precision = "auto",
     jobs: Annotated[
         int,
-        option("NUMBER", "Threads that decode, and as many that encode; 1 or more.", panel=RUN),
+        option("INTEGER", "Threads that decode, and as many that encode; at least 1.", panel=RUN),
     ] = 2,
     dry_run: Annotated[
         bool, flag("--dry-run", "Say what would be done; write nothing.", RUN)
