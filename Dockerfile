@@ -11,10 +11,10 @@ WORKDIR /src
 # Without pip inside: what runs needs no installer.
 RUN python3 -m venv --without-pip /opt/srnet
 # What is installed depends on three files only, so a change of the source costs seconds.
-COPY pyproject.toml constraints.txt constraints-image.txt ./
+COPY pyproject.toml constraints.txt .ci/image-constraints.txt ./
 RUN python3 -c "import tomllib; t = tomllib.load(open('pyproject.toml', 'rb')); p = t['project']; print(*t['build-system']['requires'], *p['dependencies'], *p['optional-dependencies']['serve'], sep='\n')" > requirements.txt \
  && pip --python /opt/srnet/bin/python install -r requirements.txt \
-    -c constraints.txt -c constraints-image.txt ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} \
+    -c constraints.txt -c image-constraints.txt ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} \
  # PyTorch brings its own tests and C++ headers, 0.2 GB that nothing here opens.
  && torch=$(echo /opt/srnet/lib/python3*/site-packages/torch) \
  && rm -rf "$torch/include" "$torch/test" \

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from srnet import tiles
 from srnet.card import Card
-from srnet.device import best_device, best_dtype
+from srnet.device import best_device, best_dtype, check_names
 from srnet.errors import DeviceError
 from srnet.weights import load, read_card
 
@@ -90,6 +90,7 @@ class TorchEngine:
         precision: str = "auto",
         turnstile: Turnstile | None = None,
     ) -> None:
+        check_names(device, precision)
         self.card = read_card(weights)
         self._weights, self._device, self._precision = weights, device, precision
         self._turnstile = Turnstile() if turnstile is None else turnstile
@@ -101,7 +102,8 @@ class TorchEngine:
         """See :meth:`Engine.run`.
 
         Raises:
-            DeviceError: the device is absent, or out of memory even for a small tile.
+            SetupError: the device is absent.
+            DeviceError: out of memory even for a small tile.
         """
         net = self._loaded()
         for batch in batches:

@@ -23,8 +23,8 @@ def test_all_that_the_image_installs_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["serve"]
     direct = {re.split(r"[<>=]", requirement)[0] for requirement in wanted}
-    assert direct <= names("constraints.txt") | names("constraints-image.txt")
-    assert not names("constraints.txt") & names("constraints-image.txt")
+    assert direct <= names("constraints.txt") | names(".ci/image-constraints.txt")
+    assert not names("constraints.txt") & names(".ci/image-constraints.txt")
 
 
 def test_what_the_image_copies_is_let_through() -> None:

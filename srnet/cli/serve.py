@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srnet.errors import OptionError, SRNetError
+from srnet.cli.options import flag, option
+from srnet.errors import OptionError, SetupError, SRNetError
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -18,16 +19,21 @@ _WAIT = 4.0  # seconds for an answer about health
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")
+        str | None,
+        option("ADDRESS", "Where to listen; default 127.0.0.1, and 0.0.0.0 is every address."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, option("PORT", "From 1 to 65535; default 8000, and 0 takes a free one.")
+    ] = None,
     print_settings: Annotated[
-        bool, typer.Option("--print-settings", help="Print every setting and end.")
+        bool, flag("--print-settings", "Print every setting and end.")
     ] = False,
 ) -> None:
-    """Serve the page and the HTTP interface. Every setting is a variable SRNET_... as well.
+    """Serve a page for browsers and an HTTP interface.
 
-    POST a picture to /v1/upscale, look at / with a browser, read /docs for the rest.
+    A browser shows the page at /. POST pictures to /v1/upscale. See also /docs.
+    Variables SRNET_... are the other settings: see --print-settings.
+    Needs the packages of the extra called serve.
     """
     given = {"host": host, "port": port}
     settings = _settings({name: value for name, value in given.items() if value is not None})
@@ -50,7 +56,7 @@ def _settings(given: dict[str, Any]) -> Settings:
 
         from server.settings import Settings
     except ImportError as error:
-        raise SRNetError(
+        raise SetupError(
             f"the service needs more packages ({error.name}): pip install 'srnet[serve]'"
         ) from error
     try:
@@ -74,10 +80,13 @@ def _print(settings: Settings) -> None:
 
 def health(
     port: Annotated[
-        int | None, typer.Option(help="Port of the service; else SRNET_PORT, else 8000.")
+        int | None, option("PORT", "Port of the service; default SRNET_PORT, else 8000.")
     ] = None,
 ) -> None:
-    """Ask the service on this machine whether it takes work: exit code 0 if so, else 1."""
+    """Ask the service on this machine whether it takes work.
+
+    Exit code 0 if so, else 1.
+    """
     import urllib.error
     import urllib.request
 
