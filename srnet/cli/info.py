@@ -48,7 +48,8 @@ def info(
         return
     _print_models(cards)
     for device in _devices():
-        automatic = ", taken by --device auto" if device["auto"] else ""
+        automatic = f", --engine auto is {device['engine']}"
+        automatic += ", taken by --device auto" if device["auto"] else ""
         typer.echo(
             f"{device['name']}: {device['hardware']}; --precision auto is "
             f"{device['precision']}{automatic}"
@@ -85,6 +86,7 @@ def _devices() -> list[dict[str, Any]]:
     import torch
 
     from srnet.device import best_device, best_dtype
+    from srnet.openvino_engine import preferred
 
     found = {"cpu": f"{platform.machine()}, {os.cpu_count()} processors"}
     for index in range(torch.cuda.device_count()):
@@ -97,6 +99,7 @@ def _devices() -> list[dict[str, Any]]:
             "name": name,
             "hardware": hardware,
             "precision": str(best_dtype(torch.device(name))).removeprefix("torch."),
+            "engine": "openvino" if preferred(name) else "torch",
             "auto": name in (best, f"{best}:0"),
         }
         for name, hardware in found.items()

@@ -116,6 +116,9 @@ def upscale(
     precision: Annotated[
         str, typer.Option(help="auto, float32 or bfloat16.", rich_help_panel=_RUN)
     ] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, torch or openvino.", rich_help_panel=_RUN)
+    ] = "auto",
     jobs: Annotated[
         int,
         typer.Option(min=1, help="Threads that decode, and that encode.", rich_help_panel=_RUN),
@@ -162,7 +165,7 @@ def upscale(
     )
     existing = _existing(overwrite, skip_existing)
     _check_report(report, dry_run)
-    upscaler = load(model, device=device, precision=precision)
+    upscaler = load(model, device=device, precision=precision, engine=engine)
     _check(upscaler, options)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
     _check_stdout(work, as_json)
@@ -170,8 +173,8 @@ def upscale(
         result = preview(work, upscaler, options, existing=existing)
     else:
         result = _watched(work, upscaler, options, existing, jobs, quiet)
-    settings = {"model": model, "device": device, "precision": precision, "jobs": jobs}
-    settings |= {"existing": existing} | asdict(options)
+    settings = {"model": model, "device": device, "precision": precision, "engine": engine}
+    settings |= {"jobs": jobs, "existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings=settings)
     _publish(result, report, as_json)
     show = dry_run and not as_json
