@@ -104,6 +104,7 @@ def load(settings: Settings) -> dict[str, Upscaler]:
             name,
             device=settings.device,
             precision=settings.precision,
+            engine=settings.engine,
             turnstile=turnstile,
             tile=settings.tile,
         )

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     )
     device: str = _setting("auto", "", "auto, cpu, cuda or mps")
     precision: str = _setting("auto", "", "auto, float32 or bfloat16")
+    engine: str = _setting("auto", "", "auto, torch or openvino")
     tile: int = _setting(256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32)
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "float32", "bfloat16")
+BFLOAT16_PAYS = 0.8  # of the time in float32, or less: else float32 is taken
 
 
 def check_names(device: str = "auto", precision: str = "auto") -> None:
@@ -31,6 +35,26 @@ def check_names(device: str = "auto", precision: str = "auto") -> None:
         raise OptionError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
     if precision not in _PRECISIONS:
         raise OptionError(f"unknown precision {precision!r}: choose auto, float32 or bfloat16")
+
+
+def gpu_possible() -> bool:
+    """Whether PyTorch might find a GPU; False is certain, and found without importing it."""
+    build = version("torch").partition("+")[2]
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if build == "cpu" or build.startswith("rocm"):
+        return build != "cpu"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def thread_limit() -> int | None:
+    """Threads that ``OMP_NUM_THREADS`` allows; None where it does not say."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(text) if text.isascii() and text.isdigit() and int(text) else None
 
 
 def best_device(name: str = "auto") -> torch.device:
@@ -74,7 +98,7 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float32
-    if device.type == "mps" or _seconds(torch.bfloat16) > 0.8 * _seconds(torch.float32):
+    if device.type == "mps" or _seconds(torch.bfloat16) > BFLOAT16_PAYS * _seconds(torch.float32):
         return torch.float32
     return torch.bfloat16
 
@@ -86,12 +110,17 @@ def _seconds(dtype: torch.dtype) -> float:
     conv = torch.nn.Conv2d(64, 64, 3, padding=1)
     conv = conv.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.zeros(1, 64, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
-    times = []
     with torch.inference_mode():
-        for _ in range(4):
-            start = time.perf_counter()
-            conv(x)
-            times.append(time.perf_counter() - start)
+        return best_seconds(lambda: conv(x))
+
+
+def best_seconds(task: Callable[[], object]) -> float:
+    """The shortest of four runs of a task, so that the first may warm up."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        task()
+        times.append(time.perf_counter() - start)
     return min(times)
 
 

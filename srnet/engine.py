@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,6 @@ from srnet.card import Card
 from srnet.device import best_device, best_dtype, check_names
 from srnet.errors import DeviceError
 from srnet.weights import load, read_card
-
-if TYPE_CHECKING:
-    from srnet.model import SRNet
 
 Pixels = npt.NDArray[np.float32]
 
@@ -76,7 +74,75 @@ class Turnstile:
                 self._taken = False
 
 
-class TorchEngine:
+class LocalEngine(ABC):
+    """What engines on this machine share: turns, lazy loading, memory that runs out.
+
+    A subclass says how to load and how to run one batch.
+    """
+
+    def __init__(self, weights: Path, precision: str, turnstile: Turnstile | None) -> None:
+        self.card = read_card(weights)
+        self.dtype = ""  # of the residual, once loaded: float32 or bfloat16
+        self._weights, self._precision = weights, precision
+        self._turnstile = Turnstile() if turnstile is None else turnstile
+        self._loading, self._loaded = threading.Lock(), False
+
+    @abstractmethod
+    def _load(self) -> None:
+        """Make ready; called once, before the first batch."""
+
+    @abstractmethod
+    def _attempt(self, batch: Pixels) -> Pixels | None:
+        """The result, or None if memory ran out."""
+
+    def _rest(self) -> None:  # noqa: B027 - nothing to do is an answer
+        """Give back what only a run needs; called when the last batch is done."""
+
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Pixels]:
+        """See :meth:`Engine.run`.
+
+        Raises:
+            SetupError: the device is absent.
+            DeviceError: out of memory even for a small tile.
+        """
+        with self._loading:
+            if not self._loaded:
+                self._load()
+                self._loaded = True
+        for batch in batches:
+            with self._turnstile.turn():
+                result = self._run_one(batch)
+            yield result
+        with self._turnstile.turn():
+            self._rest()
+
+    def _run_one(self, batch: Pixels) -> Pixels:
+        """Run a batch; short of memory, halve the batch, then the tile."""
+        result = self._attempt(batch)
+        if result is not None:
+            return result
+        if len(batch) > 1:
+            half = len(batch) // 2
+            return np.concatenate((self._run_one(batch[:half]), self._run_one(batch[half:])))
+        return self._run_halves(batch[0])[None]
+
+    def _run_halves(self, picture: Pixels) -> Pixels:
+        height, width = picture.shape[:2]
+        halo, scale = self.card.halo, self.card.scale
+        half = -(-max(height, width) // 2) + halo
+        if half <= 2 * halo or half >= max(height, width):
+            raise DeviceError(
+                f"not enough memory even for a tile of {width} x {height} pixels: "
+                "free some memory, or choose another device (--device cpu)"
+            )
+        canvas = np.empty((height * scale, width * scale, 3), np.float32)
+        for tile in tiles.plan(height, width, half, halo):
+            output = self._run_one(tiles.crop(picture, tile)[None])[0]
+            tiles.paste(canvas, tile, tiles.core(output, tile, scale), scale)
+        return canvas
+
+
+class TorchEngine(LocalEngine):
     """Runs an :class:`srnet.model.SRNet` with PyTorch; loads it at the first batch.
 
     The base is computed in float32 always, the residual in ``precision``: ``auto`` takes
@@ -90,69 +156,21 @@ class TorchEngine:
         precision: str = "auto",
         turnstile: Turnstile | None = None,
     ) -> None:
+        super().__init__(weights, precision, turnstile)
         check_names(device, precision)
-        self.card = read_card(weights)
-        self._weights, self._device, self._precision = weights, device, precision
-        self._turnstile = Turnstile() if turnstile is None else turnstile
-        self._loading = threading.Lock()
-        self._net: SRNet | None = None
-        self.dtype = ""  # of the residual, once loaded
+        self._device = device
 
-    def run(self, batches: Iterable[Pixels]) -> Iterator[Pixels]:
-        """See :meth:`Engine.run`.
+    def _load(self) -> None:
+        import torch
 
-        Raises:
-            SetupError: the device is absent.
-            DeviceError: out of memory even for a small tile.
-        """
-        net = self._loaded()
-        for batch in batches:
-            with self._turnstile.turn():
-                result = self._run_one(net, batch)
-            yield result
+        self._place = best_device(self._device)
+        self._dtype = best_dtype(self._place, self._precision)
+        net, _ = load(self._weights)
+        self._net = net.to(self._place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net.requires_grad_(False)
+        self.dtype = str(self._dtype).removeprefix("torch.")
 
-    def _loaded(self) -> SRNet:
-        with self._loading:
-            if self._net is None:
-                import torch
-
-                device = best_device(self._device)
-                dtype = best_dtype(device, self._precision)
-                net, _ = load(self._weights)
-                self._net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self._net.requires_grad_(False)
-                self._place, self._dtype = device, dtype
-                self.dtype = str(dtype).removeprefix("torch.")
-            return self._net
-
-    def _run_one(self, net: SRNet, batch: Pixels) -> Pixels:
-        """Run a batch; short of memory, halve the batch, then the tile."""
-        result = self._attempt(net, batch)
-        if result is not None:
-            return result
-        if len(batch) > 1:
-            half = len(batch) // 2
-            parts = (self._run_one(net, batch[:half]), self._run_one(net, batch[half:]))
-            return np.concatenate(parts)
-        return self._run_halves(net, batch[0])[None]
-
-    def _run_halves(self, net: SRNet, picture: Pixels) -> Pixels:
-        height, width = picture.shape[:2]
-        halo, scale = self.card.halo, self.card.scale
-        half = -(-max(height, width) // 2) + halo
-        if half <= 2 * halo or half >= max(height, width):
-            raise DeviceError(
-                f"not enough memory even for a tile of {width} x {height} pixels: "
-                "free some memory, or choose another device (--device cpu)"
-            )
-        canvas = np.empty((height * scale, width * scale, 3), np.float32)
-        for tile in tiles.plan(height, width, half, halo):
-            output = self._run_one(net, tiles.crop(picture, tile)[None])[0]
-            tiles.paste(canvas, tile, tiles.core(output, tile, scale), scale)
-        return canvas
-
-    def _attempt(self, net: SRNet, batch: Pixels) -> Pixels | None:
-        """The result, or None if memory ran out."""
+    def _attempt(self, batch: Pixels) -> Pixels | None:
         import torch
 
         try:
@@ -162,7 +180,7 @@ class TorchEngine:
                 with torch.autocast(
                     self._place.type, self._dtype, enabled=self._dtype != torch.float32
                 ):
-                    y = net(x)
+                    y = self._net(x)
                 result: Pixels = y.permute(0, 2, 3, 1).cpu().numpy()
                 return result
         except torch.OutOfMemoryError:

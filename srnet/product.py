@@ -9,9 +9,12 @@ from typing import Any
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError, OutputError
 from srnet.image import format_for, write_atomic
+from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.options import Options
 from srnet.upscaler import Progress, Upscaler, read_file
 from srnet.weights import DEFAULT_FAMILY, find
+
+ENGINES = ("auto", "torch", "openvino")
 
 
 def load(
@@ -19,6 +22,7 @@ def load(
     *,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     turnstile: Turnstile | None = None,
     **options: Any,
 ) -> Upscaler:
@@ -26,17 +30,27 @@ def load(
 
     ``model`` is a family (``photo``, ``clean``, ``fast``), one of its members (``photo-x2``)
     or the path of a weights file; ``device`` is auto, cpu, cuda or mps; ``precision`` is
-    auto, float32 or bfloat16. Upscalers that share a ``turnstile`` share the device batch by
-    batch. The rest are fields of :class:`srnet.options.Options`, for example ``scale=4``;
-    without a size, pictures are enlarged by the smallest scale of the model (2).
+    auto, float32 or bfloat16; ``engine`` is auto, torch or openvino (auto takes OpenVINO where
+    it is installed and there is no GPU). Upscalers that share a ``turnstile`` share the device
+    batch by batch. The rest are fields of :class:`srnet.options.Options`, for example
+    ``scale=4``; without a size, pictures are enlarged by the smallest scale of the model (2).
 
     Raises:
         OptionError: unknown model, device or option, or a value that could work for no picture.
         WeightsError: a damaged weights file.
     """
     shared = Turnstile() if turnstile is None else turnstile
-    engines = [TorchEngine(path, device, precision, shared) for path in find(model)]
+    make = _engine(engine, device)
+    engines = [make(path, device, precision, shared) for path in find(model)]
     return Upscaler(engines, changed(Options(), options))
+
+
+def _engine(name: str, device: str) -> type[OpenVINOEngine] | type[TorchEngine]:
+    if name not in ENGINES:
+        raise OptionError(f"unknown engine {name!r}: {', '.join(ENGINES)}")
+    if name == "auto":
+        return OpenVINOEngine if preferred(device) else TorchEngine
+    return OpenVINOEngine if name == "openvino" else TorchEngine
 
 
 def upscale(
@@ -46,6 +60,7 @@ def upscale(
     model: str = DEFAULT_FAMILY,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -62,7 +77,7 @@ def upscale(
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another name, or pass overwrite=True")
     options.setdefault("format", format_for(target))
-    upscaler = load(model, device=device, precision=precision, **options)
+    upscaler = load(model, device=device, precision=precision, engine=engine, **options)
     data = upscaler.upscale_bytes(read_file(source), name=str(source), progress=progress)
     write_atomic(target, data)
     return target

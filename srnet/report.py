@@ -116,6 +116,7 @@ def versions() -> dict[str, str]:
         "srnet": srnet.__version__,
         "python": platform.python_version(),
         "torch": _version("torch"),
+        "openvino": _version("openvino"),
         "numpy": _version("numpy"),
         "pillow": _version("pillow"),
         "opencv": _version("opencv-python-headless"),

@@ -27,6 +27,14 @@ def tiny_card(scale: int = 2, name: str = "tiny", **net: object) -> Card:
     return Card(name=f"{name}-x{scale}", net=config, halo=config.halo)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled networks go to a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Weights files of random networks that add a visible residual, one for each scale."""

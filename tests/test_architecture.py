@@ -19,7 +19,8 @@ LAYERS = [  # each may import from those before it, and from its own
     "encode",
     "image model optim",
     "weights degrade",
-    "data engine kinds options",
+    "data engine kinds options cache",
+    "openvino_engine",
     "enlarge",
     "upscaler",
     "product",
@@ -35,7 +36,12 @@ OWNERS = {  # third party: the only modules of srnet that may import it
     "skimage": {"metrics"},
     "tifffile": PICTURES,
     "safetensors": {"weights"},
-    "torch": {"device", "model", "optim", "weights", "engine", "train", "export", "logs", "cli"},
+    "torch": {
+        *("device", "model", "optim", "weights", "engine", "openvino_engine"),
+        *("train", "export", "logs", "cli"),
+    },
+    "openvino": {"openvino_engine"},
+    "platformdirs": {"cache"},
     "typer": {"cli"},
     "fastapi": {"cli"},
 }

@@ -648,7 +648,8 @@ def test_report_json():
     assert text.isascii()
     found = json.loads(text)
     assert found["schema"] == 1
-    assert set(found["versions"]) == {"srnet", "python", "torch", "numpy", "pillow", "opencv"}
+    known = {"srnet", "python", "torch", "openvino", "numpy", "pillow", "opencv"}
+    assert set(found["versions"]) == known
     assert found["settings"] == {"scale": 2.0}
     assert found["interrupted"] is True
     totals = found["totals"]

@@ -1,9 +1,13 @@
-"""Engines: exact tiles, order, fairness between threads, memory that runs out."""
+"""Engines: exact tiles, order, fairness between threads, memory that runs out.
+
+One contract, and every engine is held to it.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +15,60 @@ import pytest
 import torch
 
 from srnet import tiles
+from srnet.bicubic import resize
 from srnet.device import best_device, best_dtype
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import DeviceError, OptionError, SetupError
+from srnet.model import SRNet
+from srnet.openvino_engine import OpenVINOEngine
+from srnet.weights import save
+from tests.conftest import tiny_card
+
+Kind = type[TorchEngine] | type[OpenVINOEngine]
+Made = TorchEngine | OpenVINOEngine
+
+
+def failing(engine: Made, error: Exception, pixels: int) -> list[int]:
+    """Let every batch of more pixels fail; the sizes of all batches come in the list."""
+    name = "_net" if isinstance(engine, TorchEngine) else "_infer"
+    works, sizes = getattr(engine, name), []
+
+    def limited(x: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
+        shape = x.shape
+        sizes.append(shape[0] * shape[2] * (shape[3] if name == "_net" else shape[1]))
+        if sizes[-1] > pixels:
+            raise error
+        return works(x)
+
+    setattr(engine, name, limited)
+    return sizes
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    if request.param == "torch":
+        return TorchEngine
+    if find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed: pip install 'srnet[openvino]'")
+    return OpenVINOEngine
 
 
 @pytest.fixture
-def engine(tiny_weights: dict[int, Path]) -> TorchEngine:
-    return TorchEngine(tiny_weights[2], "cpu", "float32")
+def make(kind: Kind, tiny_weights: dict[int, Path]) -> Callable[..., Made]:
+    """Makes an engine of a scale, in a precision."""
+
+    def made(scale: int = 2, precision: str = "float32") -> Made:
+        return kind(tiny_weights[scale], "cpu", precision)
+
+    return made
 
 
-def test_results_come_lazily_and_in_order(engine: TorchEngine) -> None:
+@pytest.fixture
+def engine(make: Callable[..., Made]) -> Made:
+    return make()
+
+
+def test_results_come_lazily_and_in_order(engine: Made) -> None:
     asked = []
 
     def batches() -> Iterator[np.ndarray]:
@@ -41,9 +88,9 @@ def test_results_come_lazily_and_in_order(engine: TorchEngine) -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("shape", [(61, 47), (1, 30), (33, 1), (16, 90)])
 def test_tiled_equals_whole(
-    tiny_weights: dict[int, Path], scale: int, shape: tuple[int, int], rng: np.random.Generator
+    make: Callable[..., Made], scale: int, shape: tuple[int, int], rng: np.random.Generator
 ) -> None:
-    engine = TorchEngine(tiny_weights[scale], "cpu", "float32")
+    engine = make(scale)
     x = rng.random((*shape, 3), np.float32)
     (whole,) = engine.run([x[None]])
     canvas = np.full((shape[0] * scale, shape[1] * scale, 3), np.nan, np.float32)
@@ -53,8 +100,50 @@ def test_tiled_equals_whole(
     assert np.abs(canvas - whole[0]).max() <= 1e-5
 
 
-def test_a_smaller_halo_would_show(tiny_weights: dict[int, Path], rng: np.random.Generator) -> None:
-    engine = TorchEngine(tiny_weights[2], "cpu", "float32")
+def test_engines_agree(
+    make: Callable[..., Made], tiny_weights: dict[int, Path], rng: np.random.Generator
+) -> None:
+    x = rng.random((2, 19, 23, 3), np.float32)
+    for scale in (2, 3, 4):
+        (expected,) = TorchEngine(tiny_weights[scale], "cpu", "float32").run([x])
+        (found,) = make(scale).run([x])
+        assert np.abs(found - expected).max() <= 1e-5
+
+
+def test_untrained_networks_are_bicubic(
+    kind: Kind, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    card = tiny_card(3)
+    save(tmp_path / "untrained.safetensors", SRNet(card.net), card)
+    x = rng.random((12, 9, 3), np.float32)
+    for precision in ("float32", "bfloat16"):  # the base is exact in both
+        (found,) = kind(tmp_path / "untrained.safetensors", "cpu", precision).run([x[None]])
+        assert np.abs(found[0] - resize(x, 36, 27, "replicate")).max() <= 1e-6
+
+
+@pytest.mark.parametrize("base", ["nearest", "none"])
+def test_other_bases(kind: Kind, base: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    card = tiny_card(2, base=base)
+    net = SRNet(card.net)
+    torch.nn.init.normal_(net.tail.weight, std=0.05)
+    save(tmp_path / "other.safetensors", net, card)
+    x = rng.random((1, 12, 9, 3), np.float32)
+    (found,) = kind(tmp_path / "other.safetensors", "cpu", "float32").run([x])
+    expected = net(torch.from_numpy(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    assert np.abs(found - expected.detach().numpy()).max() <= 1e-5
+
+
+def test_results_are_ones_own(engine: Made, rng: np.random.Generator) -> None:
+    first, second = rng.random((2, 1, 8, 8, 3), np.float32)
+    results = engine.run([first, second, first])
+    kept = next(results)
+    copy = kept.copy()
+    next(results)
+    np.testing.assert_array_equal(kept, copy)
+    np.testing.assert_array_equal(next(results), copy)
+
+
+def test_a_smaller_halo_would_show(engine: Made, rng: np.random.Generator) -> None:
     x = rng.random((40, 40, 3), np.float32)
     (whole,) = engine.run([x[None]])
     worst = 0.0
@@ -66,7 +155,7 @@ def test_a_smaller_halo_would_show(tiny_weights: dict[int, Path], rng: np.random
     assert worst > 1e-5
 
 
-def test_many_threads_get_their_own_results(engine: TorchEngine) -> None:
+def test_many_threads_get_their_own_results(engine: Made) -> None:
     inputs = [np.full((1, 4 + i, 5, 3), i / 8, np.float32) for i in range(8)]
     expected = [next(engine.run([x])) for x in inputs]
     found: dict[int, np.ndarray] = {}
@@ -104,58 +193,64 @@ def _enter(turnstile: Turnstile, order: list[int], i: int) -> None:
         order.append(i)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory"),
+SHORT: dict[Kind, list[Exception]] = {  # how each says that memory ran out
+    TorchEngine: [
         MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
     ],
-)
+    OpenVINOEngine: [
+        MemoryError(),
+        RuntimeError("[CPU] Convolution node: Failed to allocate 33554432 bytes of memory"),
+        RuntimeError("std::bad_alloc"),
+    ],
+}
+
+
+@pytest.mark.parametrize("number", range(3))
 def test_short_of_memory_batch_and_tile_are_halved(
-    engine: TorchEngine, error: Exception, rng: np.random.Generator
+    engine: Made, number: int, rng: np.random.Generator
 ) -> None:
     x = rng.random((3, 40, 56, 3), np.float32)
     (whole,) = engine.run([x])
-    net, sizes = engine._net, []
-
-    def limited(y: torch.Tensor) -> torch.Tensor:
-        sizes.append(y.shape[0] * y.shape[2] * y.shape[3])
-        if sizes[-1] > 1000:
-            raise error
-        return net(y)
-
-    engine._net = limited
+    sizes = failing(engine, SHORT[type(engine)][number], 1000)
     (result,) = engine.run([x])
     assert np.abs(result - whole).max() <= 1e-5
     assert sizes[0] == 3 * 40 * 56
     assert min(sizes) <= 1000
 
 
-def test_no_memory_at_all_is_one_clear_error(engine: TorchEngine) -> None:
-    def full(y: torch.Tensor) -> torch.Tensor:
-        raise MemoryError
-
+def test_no_memory_at_all_is_one_clear_error(engine: Made) -> None:
     next(engine.run([np.zeros((1, 2, 2, 3), np.float32)]))
-    engine._net = full
+    failing(engine, MemoryError(), 0)
     with pytest.raises(DeviceError, match="not enough memory"):
         list(engine.run([np.zeros((1, 64, 64, 3), np.float32)]))
 
 
-def test_other_errors_are_not_swallowed(engine: TorchEngine) -> None:
-    with pytest.raises(RuntimeError, match="channels"):
+def test_other_errors_are_not_swallowed(engine: Made) -> None:
+    with pytest.raises(RuntimeError, match=r"channels|shape"):
         list(engine.run([np.zeros((1, 8, 8, 5), np.float32)]))
+    (result,) = engine.run([np.zeros((1, 8, 8, 3), np.float32)])  # and it still works
+    assert result.shape == (1, 16, 16, 3)
 
 
-def test_bfloat16_is_within_one_level(
-    tiny_weights: dict[int, Path], rng: np.random.Generator
-) -> None:
+def test_a_run_that_is_given_up_leaves_the_engine_free(engine: Made) -> None:
+    x = np.zeros((1, 4, 4, 3), np.float32)
+    run = engine.run([x] * 3)
+    next(run)
+    run.close()
+    assert len(list(engine.run([x] * 2))) == 2
+
+
+def test_bfloat16_is_within_one_level(make: Callable[..., Made], rng: np.random.Generator) -> None:
     x = rng.random((1, 32, 32, 3), np.float32)
-    (exact,) = TorchEngine(tiny_weights[4], "cpu", "float32").run([x])
-    half = TorchEngine(tiny_weights[4], "cpu", "bfloat16")
+    (exact,) = make(4).run([x])
+    half = make(4, "bfloat16")
     (rough,) = half.run([x])
     assert half.dtype == "bfloat16"
-    assert 0 < np.abs(rough - exact).max() < 1 / 255
+    assert np.abs(rough - exact).max() < 1 / 255
+    if isinstance(half, TorchEngine):  # OpenVINO has no slow imitation where it is missing
+        assert np.abs(rough - exact).max() > 0
 
 
 def test_devices_and_precisions() -> None:
@@ -170,3 +265,12 @@ def test_devices_and_precisions() -> None:
     assert best_dtype(cpu) in (torch.float32, torch.bfloat16)
     with pytest.raises(OptionError, match="unknown precision"):
         best_dtype(cpu, "int4")
+
+
+def test_unknown_precisions_and_automatic_ones(make: Callable[..., Made]) -> None:
+    x = np.zeros((1, 4, 4, 3), np.float32)
+    with pytest.raises(OptionError, match="unknown precision"):
+        list(make(2, "int4").run([x]))
+    automatic = make(2, "auto")
+    next(automatic.run([x]))
+    assert automatic.dtype in ("float32", "bfloat16")

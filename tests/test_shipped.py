@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,16 @@ def test_better_than_the_alternative_and_faithful(name: str) -> None:
     assert consistency(low, up(low)) > (35 if name.startswith("photo") else 45)
 
 
-def test_bfloat16_is_within_one_level(name: str) -> None:
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_engines_and_precisions_are_within_one_level(name: str, engine: str) -> None:
+    if find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
     low = degrade.clean(read_rgb8(PICTURE), weights.read_card(SHIPPED[name]).scale)
-    exact, rough = (load(name, device="cpu", precision=p)(low) for p in ("float32", "bfloat16"))
-    assert np.abs(exact.astype(int) - rough).max() <= 1
+    exact = load(name, device="cpu", precision="float32", engine="torch")(low).astype(int)
+    for precision, decibels in (("float32", 80), ("bfloat16", 60)):
+        found = load(name, device="cpu", precision=precision, engine=engine)(low)
+        assert np.abs(exact - found).max() <= 1
+        assert 10 * np.log10(255**2 / max(np.square(exact - found).mean(), 1e-9)) >= decibels
 
 
 BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside

@@ -50,6 +50,7 @@ def info(
     _print_models(cards)
     for device in _devices():
         automatic = "--device auto takes it; " if device["auto"] else ""
+        automatic += f"--engine auto is {device['engine']}, "
         typer.echo(
             f"{device['name']}: {device['hardware']} "
             f"({automatic}--precision auto is {device['precision']} on it)"
@@ -87,6 +88,7 @@ def _devices() -> list[dict[str, Any]]:
     import torch
 
     from srnet.device import best_device, best_dtype
+    from srnet.openvino_engine import preferred
 
     found = {"cpu": f"{platform.machine()}, {os.cpu_count()} processors"}
     for index in range(torch.cuda.device_count()):
@@ -99,6 +101,7 @@ def _devices() -> list[dict[str, Any]]:
             "name": name,
             "hardware": hardware,
             "precision": str(best_dtype(torch.device(name))).removeprefix("torch."),
+            "engine": "openvino" if preferred(name) else "torch",
             "auto": name in (best, f"{best}:0"),
         }
         for name, hardware in found.items()

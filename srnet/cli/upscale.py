@@ -129,6 +129,12 @@ def upscale(
     ] = 768,
     device: Device = "auto",
     precision: Precision = "auto",
+    engine: Annotated[
+        str,
+        option(
+            "ENGINE", "auto (openvino where installed, else torch), torch or openvino.", panel=RUN
+        ),
+    ] = "auto",
     jobs: Annotated[
         int,
         option("INTEGER", "Threads that decode, and as many that encode; at least 1.", panel=RUN),
@@ -171,12 +177,12 @@ def upscale(
     )
     existing = _existing(overwrite, skip_existing)
     _check_run(jobs, report, dry_run)
-    upscaler = load(model, device=device, precision=precision)
+    upscaler = load(model, device=device, precision=precision, engine=engine)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
     _check_stdout(work, as_json)
     result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
-    settings = {"model": model, "device": device, "precision": precision, "jobs": jobs}
-    settings |= {"existing": existing} | asdict(options)
+    settings = {"model": model, "device": device, "precision": precision, "engine": engine}
+    settings |= {"jobs": jobs, "existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings=settings)
     _publish(result, report, as_json, plan=dry_run and not quiet)
     raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, dry_run=dry_run))

@@ -1,0 +1,214 @@
+"""What is special to OpenVINO: its cache, its choice, its way to run short of memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import srnet
+from srnet import device, openvino_engine
+from srnet.cache import Cache
+from srnet.engine import TorchEngine
+from srnet.errors import DeviceError, OptionError, SetupError
+from srnet.model import SRNet
+from srnet.openvino_engine import OpenVINOEngine, preferred
+from srnet.weights import save
+from tests.conftest import tiny_card
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'srnet[openvino]'")
+
+X = np.random.default_rng(0).random((1, 9, 11, 3), np.float32)
+
+
+def run(weights: Path, cache: Path, precision: str = "float32") -> np.ndarray:
+    return next(OpenVINOEngine(weights, "cpu", precision, cache=cache).run([X]))
+
+
+def test_the_second_start_needs_no_torch(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    code = f"""
+import sys, numpy as np
+from pathlib import Path
+from srnet.openvino_engine import OpenVINOEngine
+engine = OpenVINOEngine(Path({str(tiny_weights[2])!r}), cache=Path({str(tmp_path)!r}))
+print(next(engine.run([np.zeros((1, 4, 5, 3), np.float32)])).shape, "torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    outputs = [subprocess.check_output(command, text=True).strip() for _ in range(2)]
+    assert outputs == ["(1, 8, 10, 3) True", "(1, 8, 10, 3) False"]
+
+
+def test_damaged_and_useless_entries_are_made_again(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    expected = run(tiny_weights[2], tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(run(tiny_weights[2], tmp_path), expected)
+    assert file.read_bytes() != whole[: len(whole) // 2]
+    for parts in (
+        {},
+        {"dtype": b"float32"},
+        {"dtype": b"float32", "residual": b"rubbish"},
+        {"dtype": b"float9", "residual": b""},
+        {"dtype": b"\xff", "residual": b""},
+    ):
+        Cache(tmp_path).write(file.stem, parts)
+        np.testing.assert_array_equal(run(tiny_weights[2], tmp_path), expected)
+
+
+def test_each_weights_file_and_precision_has_its_entry(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    for scale in (2, 3):
+        for precision in ("float32", "auto"):
+            run(tiny_weights[scale], tmp_path, precision)
+            run(tiny_weights[scale], tmp_path, precision)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_engines_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    results: list[np.ndarray] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(run(tiny_weights[2], tmp_path)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert all(np.array_equal(result, results[0]) for result in results)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_a_cache_it_works_too(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert run(tiny_weights[2], tmp_path / "file").shape == (1, 18, 22, 3)
+
+
+def test_nothing_is_reported_over_the_network(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry = pytest.importorskip("openvino_telemetry.main")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("telemetry")
+
+    monkeypatch.setattr(telemetry.Telemetry, "init", refuse)
+    monkeypatch.setattr(telemetry.Telemetry, "send_event", refuse)
+    run(tiny_weights[2], tmp_path)
+
+
+_SHORT = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from srnet.openvino_engine import OpenVINOEngine
+engine = OpenVINOEngine(Path(sys.argv[1]), "cpu", "float32", cache=Path(sys.argv[2]))
+small = np.zeros((1, 40, 40, 3), np.float32)
+next(engine.run([small]))
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+x = np.random.default_rng(0).random((1, 512, 512, 3), np.float32)
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[3]) * 2**20, -1))
+infer, failed = engine._infer, []
+def watched(batch):
+    try:
+        return infer(batch)
+    except RuntimeError:
+        failed.append(batch.shape)
+        raise
+engine._infer = watched
+result = next(engine.run([x]))
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+engine._infer = infer
+print(len(failed), float(np.abs(result - next(engine.run([x]))).max()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_memory_that_really_runs_out_gives_no_stale_pixels(tmp_path: Path) -> None:
+    """The runtime's own synchronous call gave the previous result here, without an error."""
+    card, weights = tiny_card(2, features=64), tmp_path / "wide.safetensors"
+    net = SRNet(card.net)
+    torch.nn.init.normal_(net.tail.weight, std=0.05)
+    save(weights, net, card)
+    command = [sys.executable, "-c", _SHORT, str(weights), str(tmp_path), "70"]
+    failures, difference = subprocess.check_output(command, text=True).split()
+    assert int(failures) > 0
+    assert float(difference) <= 1e-5
+
+
+def test_errors_say_what_to_do(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OptionError, match="--engine torch"):
+        OpenVINOEngine(tiny_weights[2], "cuda")
+    with pytest.raises(OptionError, match="unknown engine"):
+        srnet.load(str(tiny_weights[2]), engine="onnx")
+    monkeypatch.setattr(OpenVINOEngine, "_build", _no_build)
+    with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2.*--engine torch"):
+        run(tiny_weights[2], tmp_path)
+    monkeypatch.setattr(openvino_engine, "find_spec", lambda _: None)
+    with pytest.raises(SetupError, match=r"srnet\[openvino\]"):
+        OpenVINOEngine(tiny_weights[2])
+
+
+def _no_build(_: OpenVINOEngine) -> dict[str, bytes]:
+    raise RuntimeError("broken")
+
+
+def test_the_automatic_choice(
+    tiny_weights: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(**options: str) -> type:
+        return type(srnet.load(str(tiny_weights[2]), **options).engines[2])
+
+    assert chosen(engine="torch") is TorchEngine
+    assert chosen(engine="openvino") is OpenVINOEngine
+    monkeypatch.setattr(openvino_engine.platform, "machine", lambda: "x86_64")
+    assert chosen(device="cpu") is OpenVINOEngine
+    assert not preferred("cuda")
+    monkeypatch.setattr(openvino_engine, "gpu_possible", lambda: True)
+    assert chosen() is TorchEngine
+    assert chosen(device="cpu") is OpenVINOEngine
+    monkeypatch.setattr(openvino_engine, "gpu_possible", lambda: False)
+    assert chosen() is OpenVINOEngine
+    monkeypatch.setattr(openvino_engine.platform, "machine", lambda: "riscv64")
+    assert chosen() is TorchEngine
+
+
+def test_threads_are_those_of_the_environment(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text, threads in (("1", 1), ("2,4", 2), ("", None), ("0", None), ("many", None)):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert device.thread_limit() == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    engine = OpenVINOEngine(tiny_weights[2], "cpu", "float32", cache=tmp_path)
+    next(engine.run([X]))
+    compiled = engine._residual.get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.parametrize(
+    ("build", "driver", "possible"),
+    [("2.6.0+cpu", True, False), ("2.6.0", True, True), ("2.6.0", False, False)],
+)
+def test_a_gpu_is_possible_where_its_driver_is(
+    build: str, driver: bool, possible: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: str) -> None:
+        if not driver:
+            raise OSError
+
+    monkeypatch.setattr(device.sys, "platform", "linux")
+    monkeypatch.setattr(device, "version", lambda _: build)
+    monkeypatch.setattr(device.ctypes, "CDLL", load)
+    assert device.gpu_possible() == possible
