@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from srnet import __version__
-from srnet.cli import compare, evaluate, export, info, serve, train, upscale
+from srnet.cli import compare, data, evaluate, export, info, serve, study, train, upscale
 from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say
 from srnet.errors import (
     Cancelled,
@@ -37,7 +37,9 @@ app.command("info")(info.info)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("data")(data.data)
 app.command("export")(export.export)
+app.add_typer(study.app, name="study")
 app.command("serve")(serve.serve)
 app.command("health")(serve.health)
 
