@@ -95,7 +95,7 @@ class Run:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.device = best_device(config.device)
         self.dtype = best_dtype(self.device, config.precision)
-        self.net = SRNet(config.net)
+        self.net = self.network()
         self.before = Training()  # of the weights it starts from
         self.version = 1
         if start is not None:
@@ -112,6 +112,10 @@ class Run:
         self.seconds = 0.0
         self.metrics: Metrics = {}
         self.forward = self._wrapped()
+
+    def network(self) -> SRNet:
+        """The untrained network; an experiment may make a variant of it."""
+        return SRNet(self.config.net)
 
     def _wrapped(self) -> nn.Module:
         net: nn.Module = self.net

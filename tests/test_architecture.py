@@ -25,6 +25,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "product",
     "naming work batch evaluate compare export modelcard report",
     "train",
+    "study",
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
@@ -35,7 +36,18 @@ OWNERS = {  # third party: the only modules of srnet that may import it
     "skimage": {"metrics"},
     "tifffile": PICTURES,
     "safetensors": {"weights"},
-    "torch": {"device", "model", "optim", "weights", "engine", "train", "export", "logs", "cli"},
+    "torch": {
+        "device",
+        "model",
+        "optim",
+        "weights",
+        "engine",
+        "train",
+        "export",
+        "logs",
+        "study",
+        "cli",
+    },
     "typer": {"cli"},
     "fastapi": {"cli"},
 }
