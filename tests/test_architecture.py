@@ -19,7 +19,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "encode",
     "image model optim",
     "weights degrade",
-    "data engine kinds options",
+    "data engine kinds options debian likeness",
     "enlarge",
     "upscaler",
     "product",
@@ -31,23 +31,13 @@ LAYERS = [  # each may import from those before it, and from its own
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 PICTURES = {"image", "encode", "pixels", "container", "stills"}
 OWNERS = {  # third party: the only modules of srnet that may import it
-    "PIL": PICTURES,
-    "cv2": PICTURES | {"degrade"},
+    "PIL": PICTURES | {"debian"},  # the set was cut with Pillow's bicubic
+    "cv2": PICTURES | {"degrade", "likeness"},
     "skimage": {"metrics"},
     "tifffile": PICTURES,
     "safetensors": {"weights"},
-    "torch": {
-        "device",
-        "model",
-        "optim",
-        "weights",
-        "engine",
-        "train",
-        "export",
-        "logs",
-        "study",
-        "cli",
-    },
+    "torch": {"device", "model", "optim", "weights", "engine", "train", "study"}
+    | {"export", "logs", "cli"},
     "typer": {"cli"},
     "fastapi": {"cli"},
 }

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from srnet import __version__
-from srnet.cli import compare, evaluate, export, info, serve, study, train, upscale
+from srnet.cli import compare, data, evaluate, export, info, serve, study, train, upscale
 from srnet.cli.console import FAILED, INTERRUPTED, USAGE, say
 from srnet.errors import Cancelled, OptionError, SRNetError
 
@@ -26,6 +26,7 @@ app.command("info")(info.info)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("data")(data.data)
 app.command("export")(export.export)
 app.add_typer(study.app, name="study")
 app.command("serve")(serve.serve)
