@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 
 HASH_BITS = 8  # of 64 that may differ; unrelated pictures differ in about 32
 MATCHES = 8  # features that agree; unrelated pictures reach about 4
-_FEATURES = 1000
+_FEATURES = 1400
 _RATIO = 0.8  # a match must be so much nearer than the second best (Lowe)
 _TOLERANCE = 3.0  # pixels
 _EDGE = 640  # larger pictures are shrunk to this before features are looked for
@@ -86,7 +86,9 @@ def alike(known: Iterable[tuple[str, Pixels]], others: Iterable[Print]) -> Itera
 
 def agreeing(a: Print, b: Print) -> int:
     """How many features of two prints agree on one shift, turn and scale (0.1 to 10)."""
-    if min(len(a.features), len(b.features)) < 2:
+    if len(a.features) > len(b.features):
+        a, b = b, a  # from the part to the whole: the other way most features have no partner
+    if len(a.features) < 2:
         return 0
     alikeness = a.features @ b.features.T  # cosines
     best = alikeness.argmax(axis=1)

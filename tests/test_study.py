@@ -18,6 +18,7 @@ from srnet.model import SRNet, parameter_count
 from srnet.study.chart import Axis, Line, chart
 from srnet.study.depth import Bare
 from srnet.study.dimensions import KINDS, Encoder
+from srnet.study.figures import crossing
 from srnet.study.judge import Judge
 from srnet.study.learned import Parts, measure
 from srnet.study.ledger import Ledger
@@ -148,6 +149,15 @@ def test_a_chart_puts_points_where_they_belong() -> None:
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.11)
     assert ys[0] - ys[1] == pytest.approx(ys[1] - ys[2], abs=0.11)
     assert "a < b" in "".join(root.itertext())
+
+
+def test_where_one_curve_passes_another() -> None:
+    def exact(*ys: float) -> list[tuple[float, float, float, float]]:
+        return [(float(x), y, y, y) for x, y in enumerate(ys)]
+
+    assert crossing(exact(1, 1, 1), exact(0, 0.5, 2)) == pytest.approx(4 / 3, abs=0.01)
+    assert crossing(exact(1, 1, 1), exact(0, 2, 0)) is None
+    assert crossing(exact(1, 1, 1), exact(2, 2, 2)) == 0
 
 
 def test_the_page_says_what_was_measured() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from srnet.study.chart import Axis, Line, chart
 from srnet.study.learned import BINS
 from srnet.study.ledger import Row
@@ -50,6 +52,17 @@ def curve(rows: list[Row], x: str, y: str, first: int = 1) -> list[Point]:
     """The curves of several seeds as one, with their spread."""
     together = zip(*(row["curve"][first:] for row in rows), strict=True)
     return [(summary(p[x] for p in ps)[0], *summary(p[y] for p in ps)) for ps in together]
+
+
+def crossing(ahead: list[Point], behind: list[Point]) -> float | None:
+    """From where on the second curve stays above the first; None if it ends below it."""
+    last = min(ahead[-1][0], behind[-1][0])
+    xs = np.linspace(max(ahead[0][0], behind[0][0]), last, 400)
+    first, second = (np.interp(xs, [p[0] for p in c], [p[1] for p in c]) for c in (ahead, behind))
+    below = np.flatnonzero(second < first)
+    if not len(below):
+        return float(xs[0])
+    return None if below[-1] == len(xs) - 1 else float(xs[below[-1] + 1])
 
 
 def _exact(x: float, y: float) -> Point:

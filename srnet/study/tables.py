@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from srnet.study.figures import BASES, by_kind, summary, variants
+from srnet.study.figures import BASES, by_kind, crossing, curve, summary, variants
 from srnet.study.ledger import Row
+
+AXES = ("iteration", "seconds")
 
 
 def tables(rows: list[Row]) -> dict[str, str]:
@@ -12,6 +14,7 @@ def tables(rows: list[Row]) -> dict[str, str]:
         "toy": _toy(rows),
         "base": _base(rows),
         "shallow": _shallow(rows),
+        "crossing": _crossing(rows),
         "depth": _depth(rows),
         "dimensions": _dimensions(rows),
         "learned": _learned(rows),
@@ -65,6 +68,15 @@ def _shallow(rows: list[Row]) -> str:
             )
     head = ["kind", "features x blocks", "parameters", "training / s"]
     return _table([*head, "use / s per megapixel", "PSNR / dB"], lines)
+
+
+def _crossing(rows: list[Row]) -> str:
+    lines = []
+    for linear, _, residual in zip(*by_kind(rows).values(), strict=True):
+        found = [crossing(curve(linear, x, "psnr"), curve(residual, x, "psnr")) for x in AXES]
+        told = ["never" if x is None else f"{x:.{n}f}" for x, n in zip(found, (0, 1), strict=True)]
+        lines.append([linear[0]["variant"].split()[-1], *told])
+    return _table(["parameters, at most", "after iterations", "after seconds of training"], lines)
 
 
 def _depth(rows: list[Row]) -> str:

@@ -1,7 +1,7 @@
 """The idea in one dimension: fit a line plus an oscillation, with and without the line given.
 
 The same small network is trained on the same points; once it has to make all of
-``y = 2 x + 0.2 sin(10 pi x)``, and once only what the line lacks.
+``y = 2 x + 0.2 sin(4 pi x)``, and once only what the line lacks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def line(x: Tensor) -> Tensor:
 
 def target(x: Tensor) -> Tensor:
     """A line plus an oscillation, for ``x`` in [-1, 1]."""
-    return line(x) + 0.2 * torch.sin(10 * math.pi * x)
+    return line(x) + 0.2 * torch.sin(4 * math.pi * x)
 
 
 def target_at(x: float) -> float:

@@ -36,7 +36,7 @@ class Budget:
     blocks: int = 4
     depths: tuple[int, ...] = (4, 8, 16, 32)  # blocks
     sizes: tuple[int, ...] = (3_000, 12_000)  # parameters; the full network is one more
-    toy_steps: int = 1_500
+    toy_steps: int = 800
     model: str = "clean-x4"  # whose residual is looked at
     shown: int = 448  # pixels each way of a photograph that is looked at
 
