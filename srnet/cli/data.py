@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srnet.cli.console import FAILED, say
+from srnet.cli.options import argument, flag, option
 from srnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 
 
 def data(
-    output: Annotated[Path, typer.Argument(help="Folder to write the pictures into.")],
-    packages: Annotated[Path, typer.Option(help="Folder with the .deb files, or for them.")] = Path(
+    output: Annotated[Path, argument("FOLDER", "Where to write the pictures.")],
+    packages: Annotated[Path, option("FOLDER", "Where the .deb files are, or are to go.")] = Path(
         "packages"
     ),
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch missing packages with apt-get download.")
+        bool, flag("--download", "Fetch missing packages with apt-get download.")
     ] = False,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV of the pictures; default: the one of the weights.")
+        Path | None, option("FILE", "CSV of the pictures; default: the one of the weights.")
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of pictures that must not be among them, such as a benchmark."),
+        option("FOLDER", "Pictures that must not be among them, such as a benchmark."),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(help="Write what was found into this CSV (debian.csv).")
+        Path | None, option("FILE", "Write what was found into this CSV (debian.csv).")
     ] = None,
 ) -> None:
     """Rebuild what Debian packages provide of the training set, and check every hash.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from srnet.cli.console import say
+from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError
 
 app = typer.Typer(no_args_is_help=True, help="Experiments that answer questions about the design.")
@@ -20,23 +21,23 @@ def _study() -> None:
 
 @app.command("residual")
 def residual(
-    photographs: Annotated[Path, typer.Argument(help="Folder of photographs to train on.")],
-    held_out: Annotated[Path, typer.Argument(help="Folder of others, to score on.")],
+    photographs: Annotated[Path, argument("PHOTOGRAPHS", "Folder of pictures to train on.")],
+    held_out: Annotated[Path, argument("HELD_OUT", "Folder of others, to score on.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the JSON and the pictures.")
+        Path, option("FOLDER", "Where to put the JSON and the pictures.", "-o", "--output")
     ] = Path("residual"),
     show: Annotated[
         list[Path] | None,
-        typer.Option(help="Photograph to look at in detail; default: three of HELD_OUT."),
+        option("FILE", "Photograph to look at in detail; default: three of HELD_OUT."),
     ] = None,
-    work: Annotated[
-        Path, typer.Option(help="Folder that keeps the finished rows, to go on from.")
-    ] = Path("runs/study"),
-    quick: Annotated[bool, typer.Option(help="A few seconds; the figures mean nothing.")] = False,
+    work: Annotated[Path, option("FOLDER", "Where finished rows are kept, to go on from.")] = Path(
+        "runs/study"
+    ),
+    quick: Annotated[bool, flag("--quick", "A few seconds; the figures mean nothing.")] = False,
 ) -> None:
     """What is the residual connection for? Trains small networks and compares them.
 
-    Half a minute a row on one core, 63 rows. The same command goes on where it was cut off.
+    Half a minute a row on one core, at most. The same command goes on where it was cut off.
     """
     from srnet.data import find_pictures
     from srnet.study.residual import study

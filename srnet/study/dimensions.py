@@ -48,11 +48,9 @@ class Encoder(SRNet):
 
 
 def rows(bench: Bench) -> dict[str, list[Row]]:
-    """The three shortcuts; twice the iterations, because quarter-size steps are quick."""
+    """A group of rows for each shortcut."""
     net = bench.net(blocks=4)
-    return {
-        kind: bench.train(QUESTION, kind, net, share=2.0, kind=_run_with(kind)) for kind in KINDS
-    }
+    return {kind: bench.train(QUESTION, kind, net, kind=_run_with(kind)) for kind in KINDS}
 
 
 def _run_with(shortcut: str) -> type[Run]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from srnet.study.figures import BASES, by_kind, crossing, curve, summary, variants
 from srnet.study.ledger import Row
 
-AXES = ("iteration", "seconds")
-
 
 def tables(rows: list[Row]) -> dict[str, str]:
     """Every table of the page by question; a range in brackets is the spread over seeds."""
@@ -72,11 +70,23 @@ def _shallow(rows: list[Row]) -> str:
 
 def _crossing(rows: list[Row]) -> str:
     lines = []
-    for linear, _, residual in zip(*by_kind(rows).values(), strict=True):
-        found = [crossing(curve(linear, x, "psnr"), curve(residual, x, "psnr")) for x in AXES]
-        told = ["never" if x is None else f"{x:.{n}f}" for x, n in zip(found, (0, 1), strict=True)]
-        lines.append([linear[0]["variant"].split()[-1], *told])
-    return _table(["parameters, at most", "after iterations", "after seconds of training"], lines)
+    for linear, pair, residual in zip(*by_kind(rows).values(), strict=True):
+        size = residual[0]["variant"].split()[-1]
+        lines.append([size, *_passes(linear, residual), *_passes(pair, residual)])
+    head = ["parameters, at most", "linear: iterations", "seconds"]
+    return _table([*head, "one pair: iterations", "seconds"], lines)
+
+
+def _passes(ahead: list[Row], behind: list[Row]) -> list[str]:
+    """The iterations, and the seconds of training, after which the second kind leads."""
+    iterations, seconds = (
+        crossing(curve(ahead, x, "psnr"), curve(behind, x, "psnr"))
+        for x in ("iteration", "seconds")
+    )
+    return [
+        "not yet" if iterations is None else f"{iterations:.0f}",
+        "not yet" if seconds is None else f"{seconds:.1f}",
+    ]
 
 
 def _depth(rows: list[Row]) -> str:
