@@ -114,7 +114,9 @@ def test_what_must_not_be_there_is_found(
 ) -> None:
     archives, forbidden = tmp_path / "packages", tmp_path / "forbidden"
     package(archives / "hills_1_all.deb", picture())
-    manifest = write(tmp_path / "manifest.csv", row(note="300x200 original, /1", width="250"))
+    manifest = write(
+        tmp_path / "manifest.csv", row(note="300x200 original, /1", width="250", height="180")
+    )
     forbidden.mkdir()
     (forbidden / "other.png").write_bytes(picture(2))
     command = ["data", str(tmp_path / "set"), "--packages", str(archives)]
