@@ -11,7 +11,6 @@ import typer
 
 from srnet.cli.console import FAILED, say
 from srnet.cli.options import argument, flag, option
-from srnet.errors import DataError
 
 if TYPE_CHECKING:
     from srnet.debian import Result
@@ -91,5 +90,6 @@ def _refuse_alike(output: Path, folders: list[Path]) -> None:
     for pair in found:
         say(f"{pair.b} shows {pair.a}: {pair.bits} bits differ, {pair.matches} features agree")
     if found:
-        raise DataError(f"{len(found)} pictures show what they must not: take them out")
+        say(f"srnet: {len(found)} pictures show what they must not: take them out")
+        raise typer.Exit(FAILED)
     typer.echo(f"none of them shows any of {len(forbidden)} pictures")
