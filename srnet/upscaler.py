@@ -114,9 +114,9 @@ class Upscaler:
         pixels = max(height * width, header.height * header.width * reached**2) * header.frames
         if pixels > options.max_pixels:
             raise TooLargeError(
-                f"the result would have {pixels / 1e6:,.4g} megapixels "
+                f"the result would have {pixels / 1e6:,.6g} megapixels "
                 f"({width} x {height}, {header.frames} frames); the limit is "
-                f"{options.max_pixels / 1e6:,.4g}: choose a smaller scale or raise the limit"
+                f"{options.max_pixels / 1e6:,.6g}: choose a smaller scale or raise the limit"
             )
 
     def check_output(self, header: Header, options: Options) -> None:
