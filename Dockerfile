@@ -1,23 +1,29 @@
 # The command line and the service in one image.
 #   docker build -t srnet .
-#   docker build -t srnet:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 .
-# An empty TORCH_INDEX takes PyTorch from the configured index.
+#   docker build -t srnet:cuda --build-arg TORCH_INDEX= .
+# The first is for processors; the second takes PyTorch from the usual index, where it has CUDA.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-RUN python3 -m venv /opt/srnet
-# What is installed depends on two files only, so a change of the source costs seconds.
-COPY pyproject.toml constraints.txt ./
-RUN /opt/srnet/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['serve'], sep='\n')" > requirements.txt \
- && /opt/srnet/bin/pip install -r requirements.txt -c constraints.txt ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}}
+# Without pip inside: what runs needs no installer.
+RUN python3 -m venv --without-pip /opt/srnet
+# What is installed depends on three files only, so a change of the source costs seconds.
+COPY pyproject.toml constraints.txt .ci/image-constraints.txt ./
+RUN python3 -c "import tomllib; t = tomllib.load(open('pyproject.toml', 'rb')); p = t['project']; print(*t['build-system']['requires'], *p['dependencies'], *p['optional-dependencies']['serve'], sep='\n')" > requirements.txt \
+ && pip --python /opt/srnet/bin/python install -r requirements.txt \
+    -c constraints.txt -c image-constraints.txt ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} \
+ # PyTorch brings its own tests and C++ headers, 0.2 GB that nothing here opens.
+ && torch=$(echo /opt/srnet/lib/python3*/site-packages/torch) \
+ && rm -rf "$torch/include" "$torch/test" \
+ && find "$torch/bin" -type f ! -name torch_shm_manager -delete
 COPY README.md LICENSE ./
 COPY weights weights
 COPY server server
 COPY srnet srnet
-RUN /opt/srnet/bin/pip install --no-deps . \
+RUN pip --python /opt/srnet/bin/python install --no-deps --no-build-isolation . \
  && install -d -o 10001 -g 10001 /var/lib/srnet
 
 FROM ${BASE}
@@ -34,6 +40,6 @@ WORKDIR /data
 VOLUME /var/lib/srnet
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["srnet", "health"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["srnet", "health"]
 ENTRYPOINT ["srnet"]
 CMD ["--help"]

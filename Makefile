@@ -7,6 +7,8 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Otherwise `import srnet` beside the clone would find the folder of the clone, which is no package.
+EDITABLE := --config-settings editable_mode=compat -e
 
 .PHONY: demo test test-slow test-gpu check format bench weights-readme clean
 
@@ -45,12 +47,12 @@ weights-readme: .venv/tested
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) -e .
+	$(INSTALL) $(EDITABLE) .
 	@touch $@
 
 .venv/tested: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(INSTALL) -e '.[test]'
+	$(INSTALL) $(EDITABLE) '.[test]'
 	@touch $@ .venv/installed
 
 clean:

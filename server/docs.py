@@ -71,7 +71,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return ", ".join(str(value) for value in schema["enum"])
     words = str(schema.get("type", ""))
     if "minimum" in schema:
-        words += f" {schema['minimum']:g} to {schema['maximum']:g}"
+        words += f" {schema['minimum']:.9g} to {schema['maximum']:.9g}"
     return words
 
 

@@ -16,6 +16,7 @@ import uvicorn
 
 from server import memory
 from server.app import create_app
+from server.prompt import prompt
 from server.service import Service
 from server.settings import Settings
 from srnet.errors import OptionError
@@ -42,6 +43,7 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
         listener = _bound(settings)
         config = uvicorn.Config(
             app,
+            http=prompt(settings.stall_seconds),
             access_log=False,  # ours has the request id
             server_header=False,
             log_config=None,

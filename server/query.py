@@ -21,10 +21,17 @@ class Wishes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(
-        None, description="A name from /v1/models; absent: the default.", max_length=100
+        None,
+        description="A name from /v1/models; absent: the default.",
+        max_length=100,
+        examples=["photo"],
     )
     scale: float | None = Field(
-        None, ge=1, le=16, description="Factor. At most one of scale, width, height, fit."
+        None,
+        ge=1,
+        le=16,
+        description="Factor. At most one of scale, width, height, fit.",
+        examples=[4],
     )
     width: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")
     height: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")

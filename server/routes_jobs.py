@@ -60,6 +60,7 @@ class JobState(BaseModel):
 _AT_ID = problems("unauthorized", "not-found")
 
 
+@router.put("", status_code=202, include_in_schema=False)  # curl -T
 @router.post(
     "",
     status_code=202,

@@ -24,6 +24,7 @@ _Work = Callable[[Task, Stop], Result]
 _ACCEPT = Header("*/*", description="Chooses the format where `format` is absent.", max_length=1000)
 
 
+@router.put("/upscale", response_class=Response, include_in_schema=False)  # curl -T
 @router.post(
     "/upscale",
     summary="Enlarge a picture",
@@ -34,11 +35,14 @@ _ACCEPT = Header("*/*", description="Chooses the format where `format` is absent
 async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
     """The picture comes as the form field `file` or as the whole body; options in the query.
 
-    `curl -F file=@in.jpg 'localhost:8000/v1/upscale?scale=4' -o out.png`
+    `curl -F file=@in.jpg 'localhost:8000/v1/upscale?scale=4' -o out.jpg`
+
+    `PUT` does the same, since that is what `curl -T in.jpg` sends.
     """
     return await _respond(request, wishes, accept, enlarge)
 
 
+@router.put("/residual", response_class=Response, include_in_schema=False)
 @router.post(
     "/residual",
     summary="Show what the network adds",

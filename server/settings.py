@@ -68,7 +68,9 @@ class Settings(BaseSettings):
         32, "MP", "largest result of /v1/residual, which needs 40 bytes a pixel (422)", gt=0
     )
     upload_seconds: float = _setting(60, "s", "time for an upload to arrive (408)", gt=0)
-    stall_seconds: float = _setting(30, "s", "a download that stands still is cut off", gt=0)
+    stall_seconds: float = _setting(
+        30, "s", "a download that stands still is cut off; so is who sends no request", gt=0
+    )
     time_limit: float = _setting(300, "s", "a request waits and works no longer (504)", gt=0)
     job_time_limit: float = _setting(3600, "s", "a job works no longer", gt=0)
     grace_seconds: float = _setting(
@@ -86,6 +88,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_link(cls, value: Any) -> Any:
+        # Kubernetes sets SRNET_PORT=tcp://ADDRESS:PORT beside a Service that is named srnet.
+        return 8000 if str(value).startswith("tcp://") else value
 
     @property
     def max_upload(self) -> int:

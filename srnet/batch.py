@@ -19,7 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from srnet.errors import Cancelled, DeviceError, OptionError, SRNetError, WeightsError
+from srnet.errors import (
+    Cancelled,
+    DeviceError,
+    OptionError,
+    SetupError,
+    SRNetError,
+    WeightsError,
+)
 from srnet.naming import Job
 from srnet.options import Options
 from srnet.report import Report, Row, Status
@@ -141,11 +148,9 @@ class _Line:
             network.submit(self._enlarge, place, encoders)
 
     def _enlarge(self, place: _Place, encoders: Executor) -> None:
-        rounds = 1 if place.work.job.residual is None else 2
-
         def progress(_: int, total: int) -> None:
             self._check_stop()
-            self._advance(place, 1 / total / rounds)
+            self._advance(place, 1 / total / place.work.rounds)
 
         with self._guarded(place):
             self._check_stop()
@@ -178,7 +183,7 @@ class _Line:
         """What the very first picture fails of here would fail them all: no such device."""
         try:
             yield
-        except (OptionError, WeightsError, DeviceError) as error:
+        except (OptionError, SetupError, WeightsError, DeviceError) as error:
             if self._proved:
                 raise
             self._break(error)

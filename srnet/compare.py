@@ -103,7 +103,16 @@ def _row(columns: list[Array]) -> Array:
 
 
 def same_size(image: Image, height: int, width: int) -> Image:
-    """The picture, resized by bicubic if it has another size."""
+    """The picture, resized by bicubic if it has another size.
+
+    Raises:
+        OptionError: it has another shape, by more than a pixel of a side.
+    """
     if image.rgb.shape[:2] == (height, width):
         return image
+    if abs(image.height * width - image.width * height) > max(height, width):
+        raise OptionError(
+            f"pictures of {image.width} x {image.height} and {width} x {height} pixels differ in "
+            "shape: crop one of them to compare them"
+        )
     return Image(resize(image.rgb, height, width))

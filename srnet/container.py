@@ -7,11 +7,13 @@ private part of ``srnet/image.py``: nothing here turns errors into ours.
 from __future__ import annotations
 
 import io
+import mmap
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -42,6 +44,7 @@ _ORIENTATION, _MAKER_NOTE, _INTEROP = 0x0112, 0x927C, 0xA005
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 
+SIGNATURE = 16  # bytes at the start of a file that tell its format
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -108,7 +111,7 @@ def open_picture(data: bytes) -> Source:
     quiet_pillow()
     if kind == "GIF":
         width, height, frames = _gif_extent(data)
-    pil: Any = PIL.Image.open(_BoundedReader(data), formats=[kind])
+    pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
     if kind in ("PNG", "WEBP", "AVIF"):
@@ -132,6 +135,25 @@ def open_picture(data: bytes) -> Source:
     return Source(pil, header, exif, orientation)
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width, after orientation, from as little of a file as possible.
+
+    Raises any of ``FOREIGN``.
+    """
+    if not path.is_file():
+        raise ValueError("no regular file")  # a pipe would wait, and can be read only once
+    with _BoundedFile(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        kind = format_of(view[:SIGNATURE])
+        if kind in (None, "GIF"):  # frames of a GIF may reach beyond its own size
+            header = open_picture(view[:]).header
+            return header.height, header.width
+        quiet_pillow()
+        pil: Any = PIL.Image.open(file, formats=[kind])
+        _, orientation = upright(_png_exif(view) if kind == "PNG" else raw_exif(pil))
+        width, height = pil.size
+        return (width, height) if orientation >= 5 else (height, width)
+
+
 def _deep(pil: Any, data: bytes) -> bool:
     """Whether the file has 16-bit colour, which Pillow would cut to 8 bits."""
     if pil.format == "PNG":
@@ -140,19 +162,28 @@ def _deep(pil: Any, data: bytes) -> bool:
     return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
 
 
-class _BoundedReader(io.BytesIO):
-    """Bytes that may be read only so often: ends Pillow's slow walks over endless junk."""
+class _Bounded:
+    """May be read only so often: ends Pillow's slow walks over endless junk."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._reads_left = 100_000 + len(data) // 64
+    reads_left = 100_000
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As in the base class; ``ValueError`` when it was called too often."""
-        self._reads_left -= 1
-        if self._reads_left < 0:
+        """As in the other base class; ``ValueError`` when it was called too often."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
             raise ValueError("made of absurdly many parts")
-        return super().read(size)
+        data: bytes = super().read(size)  # type: ignore[misc]
+        return data
+
+
+class _BoundedBytes(_Bounded, io.BytesIO):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads_left += len(data) // 64
+
+
+class _BoundedFile(_Bounded, io.FileIO):
+    """For headers only, so that its size is no excuse."""
 
 
 def quiet_pillow() -> None:
@@ -203,13 +234,13 @@ def bare_png(data: bytes) -> bytes:
     raise ValueError("it ends too early")
 
 
-def _png_exif(data: bytes) -> bytes | None:
+def _png_exif(data: bytes | mmap.mmap) -> bytes | None:
     """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
     found = (data[start + 8 : end - 4] for k, start, end in _png_chunks(data) if k == b"eXIf")
     return next(found, None)
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _png_chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of every chunk that is there in full."""
     start = 8
     while start + 12 <= len(data):

@@ -44,8 +44,10 @@ def find_pictures(folder: Path) -> list[Path]:
     """The picture files anywhere under ``folder``, sorted by path.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or no such folder.
     """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}: check the path")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(f"no pictures under {folder}: give a folder of photographs")

@@ -29,10 +29,10 @@ def clean(high: Pixels, scale: int) -> Pixels:
 def photo(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
     """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)`` with random blur, kernel, noise, JPEG.
 
-    One picture in eight gets the clean shrink and nothing else, so that the network also
+    One picture in four gets the clean shrink and nothing else, so that the network also
     learns to leave good input alone.
     """
-    if rng.random() < 1 / 8:
+    if rng.random() < 1 / 4:
         return clean(high, scale)
     low = _shrink(_blur(high, scale, rng), scale, rng)
     low = _noise(low, rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -14,12 +15,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srnet.errors import DeviceError, OptionError
+from srnet.errors import OptionError, SetupError
 
 if TYPE_CHECKING:
     import torch
 
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_PRECISIONS = ("auto", "float32", "bfloat16")
 BFLOAT16_PAYS = 0.8  # of the time in float32, or less: else float32 is taken
+
+
+def check_names(device: str = "auto", precision: str = "auto") -> None:
+    """Refuse names that no machine knows; torch is not needed for that.
+
+    Raises:
+        OptionError: the message says which names there are.
+    """
+    if not _DEVICE.fullmatch(device):
+        raise OptionError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
+    if precision not in _PRECISIONS:
+        raise OptionError(f"unknown precision {precision!r}: choose auto, float32 or bfloat16")
 
 
 def gpu_possible() -> bool:
@@ -46,10 +61,11 @@ def best_device(name: str = "auto") -> torch.device:
     """The device called ``name``; ``auto`` is the first of cuda, mps, cpu that is there.
 
     Raises:
-        DeviceError: no such device on this machine.
+        SetupError: no such device on this machine.
     """
     import torch
 
+    check_names(device=name)
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")
@@ -57,8 +73,11 @@ def best_device(name: str = "auto") -> torch.device:
         present.insert(0, "cuda")
     if name == "auto":
         return torch.device(present[0])
-    if name.split(":", maxsplit=1)[0] not in present:
-        raise DeviceError(f"no device {name!r} here: choose auto or one of {', '.join(present)}")
+    kind, _, index = name.partition(":")
+    if kind not in present or int(index or 0) >= max(1, torch.cuda.device_count()):
+        raise SetupError(
+            f"PyTorch finds no device {name!r} here: choose {' or '.join(present)}, or auto"
+        )
     return torch.device(name)
 
 
@@ -73,11 +92,9 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     """
     import torch
 
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if precision in named:
-        return named[precision]
+    check_names(precision=precision)
     if precision != "auto":
-        raise OptionError(f"unknown precision {precision!r}: auto, float32 or bfloat16")
+        return torch.float32 if precision == "float32" else torch.bfloat16
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float32

@@ -77,10 +77,11 @@ def encode(
     Raises ``OptionError`` for options out of range, ``OutputError`` when the format cannot
     hold the picture.
     """
-    target = FORMATS.get(format)
-    if target is None:
-        raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
-    _check_options(quality, subsampling, background, png_level)
+    check_options(format, quality, lossless, background)
+    if subsampling not in _SUBSAMPLINGS:
+        raise OptionError(f"subsampling is one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}")
+    if png_level is not None and not 0 <= png_level <= 9:
+        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
     first = _check_alike(frames)
     check_fit(
         format,
@@ -88,9 +89,8 @@ def encode(
         first.width,
         frames=len(frames),
         alpha=first.alpha is not None and background is None,
-        lossless=lossless,
     )
-    if not target.alpha and background is not None:
+    if not FORMATS[format].alpha and background is not None:
         frames = [_flattened(frame, background) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
     if not keep_metadata:
@@ -151,22 +151,23 @@ def write_atomic(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _check_options(
+def check_options(
+    format: str,  # noqa: A002 - the word that users know
     quality: int | None,
-    subsampling: str,
+    lossless: bool,
     background: tuple[int, int, int] | None,
-    png_level: int | None,
 ) -> None:
+    """Refuse with ``OptionError``, for any picture, what :func:`encode` would refuse."""
+    if format not in FORMATS:
+        raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
+    if lossless and format in ("jpeg", "avif"):
+        raise OptionError(f"{format} cannot be written without loss here: write png, webp or tiff")
     if quality is not None and not 1 <= quality <= 100:
         raise OptionError(f"quality is 1 to 100, not {quality}")
-    if subsampling not in _SUBSAMPLINGS:
-        raise OptionError(f"subsampling is one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}")
     if background is not None and not (
         len(background) == 3 and all(0 <= part <= 255 for part in background)
     ):
         raise OptionError(f"background is three numbers from 0 to 255, not {background}")
-    if png_level is not None and not 0 <= png_level <= 9:
-        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
 
 
 def _writer_options(
@@ -192,9 +193,7 @@ def _check_alike(frames: Sequence[Image]) -> Image:
     return frames[0]
 
 
-def check_fit(
-    name: str, height: int, width: int, *, frames: int, alpha: bool, lossless: bool
-) -> None:
+def check_fit(name: str, height: int, width: int, *, frames: int, alpha: bool) -> None:
     """Refuse with ``OutputError`` what a format cannot hold; ``alpha``: it must be kept."""
     target = FORMATS[name]
     if frames > 1 and not target.animation:
@@ -210,8 +209,6 @@ def check_fit(
         raise OutputError(
             f"{name} cannot hold transparency: give a background colour, or write png or webp"
         )
-    if lossless and name in ("jpeg", "avif"):
-        raise OutputError(f"{name} cannot be written without loss here: write png, webp or tiff")
 
 
 def _eight_bit(image: Image) -> Image:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from srnet import tiles
 from srnet.card import Card
-from srnet.device import best_device, best_dtype
+from srnet.device import best_device, best_dtype, check_names
 from srnet.errors import DeviceError
 from srnet.weights import load, read_card
 
@@ -102,7 +102,8 @@ class LocalEngine(ABC):
         """See :meth:`Engine.run`.
 
         Raises:
-            DeviceError: the device is absent, or out of memory even for a small tile.
+            SetupError: the device is absent.
+            DeviceError: out of memory even for a small tile.
         """
         with self._loading:
             if not self._loaded:
@@ -156,6 +157,7 @@ class TorchEngine(LocalEngine):
         turnstile: Turnstile | None = None,
     ) -> None:
         super().__init__(weights, precision, turnstile)
+        check_names(device, precision)
         self._device = device
 
     def _load(self) -> None:

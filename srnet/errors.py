@@ -10,7 +10,8 @@
     ├── OutputError            the result cannot be encoded or written as asked
     ├── WeightsError           a weights file is missing, damaged, or of the wrong kind
     ├── DataError              a training or benchmark folder that cannot be used
-    ├── DeviceError            the device is absent, or out of memory after every retry
+    ├── SetupError             this machine lacks what was asked for: a device, a package
+    ├── DeviceError            the device is out of memory after every retry
     └── Cancelled              the caller asked to stop
 
 Each message says what happened and what to do about it. HTTP codes and exit codes
@@ -60,8 +61,12 @@ class DataError(SRNetError):
     """A training or benchmark folder that cannot be used."""
 
 
+class SetupError(SRNetError):
+    """This machine lacks what was asked for: a device, or the packages of an extra."""
+
+
 class DeviceError(SRNetError):
-    """The device is absent, or ran out of memory after every retry."""
+    """The device ran out of memory after every retry."""
 
 
 class Cancelled(SRNetError):  # noqa: N818 - it is no mistake of anyone

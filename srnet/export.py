@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srnet.card import Card
-from srnet.errors import OptionError, OutputError
+from srnet.errors import OutputError, SetupError
 from srnet.weights import load
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def export_onnx(weights: Path, target: Path) -> float:
     difference from torch.
 
     Raises:
-        OptionError: the extra ``srnet[export]`` is not installed.
+        SetupError: the extra ``srnet[export]`` is not installed.
         OutputError: the exported model computes something else; nothing is written.
     """
     try:
@@ -35,7 +37,9 @@ def export_onnx(weights: Path, target: Path) -> float:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise OptionError(f"{error}: pip install 'srnet[export]'") from error
+        raise SetupError(
+            f"exporting needs more packages ({error.name}): pip install 'srnet[export]'"
+        ) from error
     net, card = load(weights)
     partial = target.with_name(target.name + ".partial")
     try:
@@ -54,8 +58,7 @@ def _write(net: SRNet, card: Card, path: Path) -> None:
     import torch
 
     dynamic = torch.export.Dim.DYNAMIC
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
+    with _quiet_exporter():
         program = torch.onnx.export(
             net,
             (torch.rand(2, 3, 24, 20),),
@@ -70,6 +73,20 @@ def _write(net: SRNet, card: Card, path: Path) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = "srnet.card", card.to_json()
     onnx.save_model(model, str(path))
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep from the user what the exporter says of itself: that torchvision is not there."""
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # its own deprecations
+            yield
+    finally:
+        log.setLevel(before)
 
 
 def _difference(net: SRNet, path: Path) -> float:

@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +33,14 @@ from srnet.container import (
     open_picture,
     quiet_pillow,
     raw_exif,
+    size_of,
     upright,
 )
 from srnet.encode import (
     FORMATS,
     Format,
     check_fit,
+    check_options,
     encode,
     format_for,
     to_pil,
@@ -54,17 +57,21 @@ __all__ = [
     "Format",
     "Header",
     "Image",
+    "PILImage",
     "check_fit",
+    "check_options",
     "decode",
     "encode",
     "format_for",
     "from_array",
     "from_pil",
     "read_header",
+    "read_size",
     "to_pil",
     "write_atomic",
 ]
 
+PILImage = PIL.Image.Image  # for those who must tell one from other things
 DEFAULT_MAX_PIXELS = 2**28  # 268 megapixels, all frames together
 MAX_FRAMES = 4096
 _KNOWN = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000"
@@ -81,6 +88,15 @@ def read_header(data: bytes, name: str) -> Header:
     """
     with _decoding(name, data):
         return open_picture(data).header
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture in a file, of which hardly more than the header is read.
+
+    Raises ``DecodeError``.
+    """
+    with _decoding(str(path), b""):
+        return size_of(path)
 
 
 def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Image]:

@@ -6,18 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from srnet.image import Image, from_array, from_pil, to_pil
+from srnet.errors import OptionError
+from srnet.image import Image, PILImage, from_array, from_pil, to_pil
 
 
 def from_kind(picture: Any) -> Image:
     """An :class:`Image`, a numpy array or a PIL image as an :class:`Image`.
 
     Raises:
-        PictureError: an array of another shape or dtype, or something else altogether.
+        OptionError: an array of another shape or dtype, or something else altogether.
+        PictureError: a PIL image that cannot be loaded.
     """
     if isinstance(picture, Image):
         return picture
-    return from_array(picture) if isinstance(picture, np.ndarray) else from_pil(picture)
+    if isinstance(picture, np.ndarray):
+        return from_array(picture)
+    if isinstance(picture, PILImage):
+        return from_pil(picture)
+    raise OptionError(
+        "a picture is a path, the bytes of a file, a numpy array, a PIL image or an "
+        f"srnet.Image, not {type(picture).__name__}"
+    )
 
 
 def to_kind(image: Image, kind: Any) -> Any:

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from srnet.container import format_of
+from srnet.container import SIGNATURE, format_of
 from srnet.errors import OptionError, PictureError
 from srnet.image import FORMATS, SUFFIXES, read_header
 from srnet.options import Options, output_format
 from srnet.upscaler import read_file
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
-_SIGNATURE = 16  # bytes that tell a format
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,17 @@ class Job:
     data: bytes = field(default=b"", repr=False)
 
 
+def check_present(inputs: Iterable[Path]) -> None:
+    """Refuse inputs that are not there.
+
+    Raises:
+        OptionError: the message names them all.
+    """
+    missing = [str(path) for path in inputs if not os.path.lexists(path)]
+    if missing:
+        raise OptionError(f"there is no {', no '.join(missing)}: check the path")
+
+
 def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], int]:
     """The pictures among ``inputs`` (files and folders), and how many files were ignored.
 
@@ -50,9 +60,7 @@ def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[F
     Raises:
         OptionError: an input is missing.
     """
-    missing = [str(path) for path in inputs if not os.path.lexists(path)]
-    if missing:
-        raise OptionError(f"there is no {', no '.join(missing)}: check the path")
+    check_present(inputs)
     skipped = {os.path.realpath(folder) for folder in leave_out}
     found: dict[tuple[Path, Path], Found] = {}
     ignored = 0
@@ -156,9 +164,8 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
         other = made.setdefault(_key(job.target), job)
         if other is not job:
             raise OptionError(
-                f"{other.source} and {job.source} would both become {job.target}: tell them "
-                "apart with --name '{stem}-{ext}{suffix}', rename one, or upscale them into "
-                "different folders"
+                f"{other.source} and {job.source} would both become {job.target}: "
+                + _cure(other, job)
             )
         other = read.get(_key(job.target), job)
         if other is not job:
@@ -166,6 +173,20 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
                 f"{job.target}, the result of {job.source}, is an input itself: "
                 "choose another output folder"
             )
+
+
+def _cure(first: Job, second: Job) -> str:
+    """How two pictures with one target can both be made."""
+    a, b = first.source or Path(), second.source or Path()
+    if _key(Path(f"{a.stem}-{a.suffix}")) != _key(Path(f"{b.stem}-{b.suffix}")):
+        return "tell them apart with --name '{stem}-{ext}{suffix}'"
+    if _key(a.parent) != _key(b.parent):
+        both = os.path.commonpath([a.parent.absolute(), b.parent.absolute()])
+        return (
+            f"give the folder that holds both ({os.path.relpath(both)}) as the input, as the tree "
+            "of a folder is kept, or upscale them one by one with an -o for each"
+        )
+    return "rename one, or upscale them one by one with an -o for each"
 
 
 def _job(
@@ -204,7 +225,7 @@ def result_format(path: Path, options: Options) -> str:
         return "png"
     try:
         with path.open("rb") as file:
-            kind, frames = format_of(file.read(_SIGNATURE)) or "", 1
+            kind, frames = format_of(file.read(SIGNATURE)) or "", 1
         if kind in ("GIF", "AVIF"):  # a still or an animation: the formats differ
             frames = read_header(read_file(path), str(path)).frames
     except (OSError, PictureError):

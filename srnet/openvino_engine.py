@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srnet.cache import Cache, key, user_folder
-from srnet.device import BFLOAT16_PAYS, best_seconds, gpu_possible, thread_limit
+from srnet.device import (
+    BFLOAT16_PAYS,
+    best_seconds,
+    check_names,
+    gpu_possible,
+    thread_limit,
+)
 from srnet.engine import LocalEngine, Pixels, Turnstile
-from srnet.errors import DeviceError, OptionError
+from srnet.errors import DeviceError, OptionError, SetupError
 from srnet.weights import load
 
 if TYPE_CHECKING:
@@ -51,7 +57,8 @@ class OpenVINOEngine(LocalEngine):
     network is compiled, and the cache remembers. Threads: ``OMP_NUM_THREADS``, as for PyTorch.
 
     Raises:
-        OptionError: not on the CPU, unknown precision, or the extra is not installed.
+        OptionError: not on the CPU, or an unknown precision.
+        SetupError: the extra is not installed.
     """
 
     def __init__(
@@ -63,12 +70,11 @@ class OpenVINOEngine(LocalEngine):
         cache: Path | None = None,
     ) -> None:
         super().__init__(weights, precision, turnstile)
+        check_names(device, precision)
         if device not in ("auto", "cpu"):
             raise OptionError(f"OpenVINO runs on the CPU here, not on {device}: use --engine torch")
-        if precision not in ("auto", *_HINTS):
-            raise OptionError(f"unknown precision {precision!r}: auto, float32 or bfloat16")
         if not all(map(find_spec, _EXTRA)):
-            raise OptionError("OpenVINO is not installed: pip install 'srnet[openvino]'")
+            raise SetupError("OpenVINO is not installed: pip install 'srnet[openvino]'")
         self._folder = cache
 
     def _load(self) -> None:

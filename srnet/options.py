@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from srnet.errors import OptionError
-from srnet.image import FORMATS
+from srnet.image import FORMATS, check_options
+from srnet.sizes import check_target
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to make of a picture. At most one of the four sizes; none means the model's scale."""
+    """What to make of a picture.
+
+    At most one of the four sizes; none means the smallest scale of the model, which is 2 for
+    every family that comes with srnet.
+
+    Raises:
+        OptionError: a value that could work for no picture.
+    """
 
     scale: float | None = None  # 1 to 16
     width: int | None = None  # pixels
@@ -34,6 +42,12 @@ class Options:
             raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
         if self.tile < 1 or (self.batch_pixels is not None and self.batch_pixels < 1):
             raise OptionError("tile and batch_pixels must be at least 1")
+        if not self.max_pixels >= 1:
+            raise OptionError(f"max_pixels must be at least 1, not {self.max_pixels}")
+        if (self.scale, self.width, self.height, self.fit) != (None, None, None, None):
+            check_target(self.scale, self.width, self.height, self.fit)
+        any_format = "webp"  # which may be lossy or not, so that all else is still checked
+        check_options(self.format or any_format, self.quality, self.lossless, self.background)
 
 
 def output_format(source: str, frames: int, options: Options) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,11 @@ def load(
     or the path of a weights file; ``device`` is auto, cpu, cuda or mps; ``precision`` is
     auto, float32 or bfloat16; ``engine`` is auto, torch or openvino (auto takes OpenVINO where
     it is installed and there is no GPU). Upscalers that share a ``turnstile`` share the device
-    batch by batch. The rest are fields of :class:`srnet.upscaler.Options`, for example ``scale=2``.
+    batch by batch. The rest are fields of :class:`srnet.options.Options`, for example
+    ``scale=4``; without a size, pictures are enlarged by the smallest scale of the model (2).
 
     Raises:
-        OptionError: unknown model or option.
+        OptionError: unknown model, device or option, or a value that could work for no picture.
         WeightsError: a damaged weights file.
     """
     shared = Turnstile() if turnstile is None else turnstile
@@ -66,8 +67,8 @@ def upscale(
 ) -> Path:
     """Upscale a picture file to another; the suffix of ``target`` says the format.
 
-    ``srnet.upscale("in.jpg", "out.png", scale=4)``. Options as for :func:`load`. The file
-    appears whole or not at all; its path comes back.
+    ``srnet.upscale("in.jpg", "out.png", scale=4)``. Options, and the size without any, as
+    for :func:`load`. The file appears whole or not at all; its path comes back.
 
     Raises:
         SRNetError: bad option, bad picture, ``target`` exists (without ``overwrite``).
@@ -88,7 +89,11 @@ def changed(options: Options, changes: dict[str, Any]) -> Options:
     Raises:
         OptionError: a field that does not exist, or a value that cannot work.
     """
+    known = [field.name for field in fields(options)]
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise OptionError(f"unknown option {unknown[0]!r}: there are {', '.join(known)}")
     try:
         return replace(options, **changes)
-    except TypeError as error:
-        raise OptionError(f"unknown option: {error}") from error
+    except TypeError as error:  # a comparison with something of another kind
+        raise OptionError(f"an option has a value of the wrong type: {error}") from error

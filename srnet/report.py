@@ -7,14 +7,15 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import srnet
 
 SCHEMA = 1  # raised when a field of the JSON changes its meaning or goes
 STAGES = ("decode", "network", "encode")
 
-Status = Literal["planned", "done", "skipped", "failed", "pending"]
+# refused: what is there already is in the way; pending: a run was interrupted before it
+Status = Literal["planned", "done", "skipped", "refused", "failed", "pending"]
 Size = tuple[int, int]  # width, height in pixels
 
 
@@ -24,7 +25,7 @@ class Row:
 
     input: str  # "-" is standard input
     output: str  # "-" is standard output
-    status: Status  # pending: a run was interrupted before it
+    status: Status
     input_size: Size | None = None
     output_size: Size | None = None
     frames: int | None = None
@@ -41,6 +42,12 @@ class Row:
         width, height = self.output_size or (0, 0)
         return width * height * (self.frames or 0) / 1e6
 
+    @property
+    def shrunk(self) -> bool:
+        """Whether a side of the result is smaller than that of the input."""
+        sizes = zip(self.output_size or (), self.input_size or (), strict=False)
+        return any(made < given for made, given in sizes)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -56,6 +63,11 @@ class Report:
         """How many pictures have this status."""
         return sum(row.status == status for row in self.rows)
 
+    def counts(self) -> dict[Status, int]:
+        """How many pictures have each status."""
+        statuses: tuple[Status, ...] = get_args(Status)
+        return {status: self.count(status) for status in statuses}
+
     @property
     def megapixels(self) -> float:
         """Written, all pictures together."""
@@ -68,7 +80,6 @@ class Report:
 
     def to_json(self) -> str:
         """The report in ASCII; names of files that are not text have lone surrogates in it."""
-        statuses: tuple[Status, ...] = ("planned", "done", "skipped", "failed", "pending")
         return json.dumps(
             {
                 "schema": SCHEMA,
@@ -76,7 +87,7 @@ class Report:
                 "settings": self.settings,
                 "interrupted": self.interrupted,
                 "totals": {
-                    **{status: self.count(status) for status in statuses},
+                    **self.counts(),
                     "ignored": self.ignored,
                     "output_megapixels": round(self.megapixels, 3),
                     "megapixels_per_second": _rate(self.megapixels, self.seconds),

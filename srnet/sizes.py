@@ -11,6 +11,27 @@ from srnet.errors import OptionError
 MAX_SCALE = 16.0
 
 
+def check_target(
+    scale: float | None = None,
+    to_width: int | None = None,
+    to_height: int | None = None,
+    fit: tuple[int, int] | None = None,
+) -> None:
+    """Refuse, before any picture is known, what :func:`target_size` would refuse for each.
+
+    Raises:
+        OptionError: none or several of the four given, or one out of range.
+    """
+    ways = [way for way in (scale, to_width, to_height, fit) if way is not None]
+    if len(ways) != 1:
+        raise OptionError("give one of scale, width, height or fit; for a box use fit")
+    if scale is not None and not 1 <= scale <= MAX_SCALE:  # also refuses NaN
+        raise OptionError(f"scale must be from 1 to {MAX_SCALE:g}, not {scale:g}")
+    sides = [to_width, to_height, *(fit or ())]
+    if any(side is not None and side < 1 for side in sides):
+        raise OptionError("a target size must be at least 1 pixel")
+
+
 def target_size(
     height: int,
     width: int,
@@ -26,17 +47,10 @@ def target_size(
     aspect ratio is kept, and sizes are rounded half up, to at least one pixel.
 
     Raises:
-        OptionError: none or several given, or the factor is out of range.
+        OptionError: see :func:`check_target`; or the target is too large for this picture.
     """
-    ways = [way for way in (scale, to_width, to_height, fit) if way is not None]
-    if len(ways) != 1:
-        raise OptionError("give one of scale, width, height or fit; for a box use fit")
-    sides = [to_width, to_height, *(fit or ())]
-    if any(side is not None and side < 1 for side in sides):
-        raise OptionError("a target size must be at least 1 pixel")
+    check_target(scale, to_width, to_height, fit)
     if scale is not None:
-        if not 1 <= scale <= MAX_SCALE:  # also refuses NaN
-            raise OptionError(f"scale must be from 1 to {MAX_SCALE:g}, not {scale:g}")
         return _round(height * scale), _round(width * scale)
     if fit is not None:
         by_width = fit[0] * height <= fit[1] * width  # the width is what limits

@@ -26,7 +26,7 @@ from srnet.device import best_device, best_dtype
 from srnet.errors import OptionError, WeightsError
 from srnet.model import SRNet
 from srnet.optim import Muon
-from srnet.weights import save, warm_start
+from srnet.weights import read_card, save, shipped, warm_start
 
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
@@ -95,16 +95,16 @@ class Run:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.device = best_device(config.device)
         self.dtype = best_dtype(self.device, config.precision)
-        self.net = SRNet(config.net)
+        self.net = self.network()
         self.before = Training()  # of the weights it starts from
-        self.version = 1
+        earlier = [read_card(shipped()[config.name])] if config.name in shipped() else []
         if start is not None:
             card = warm_start(self.net, start)
             self.before = dataclasses.replace(
                 card.training, started_from=f"{card.name} version {card.version}"
             )
-            if card.name == config.name:
-                self.version = card.version + 1
+            earlier += [card] if card.name == config.name else []
+        self.version = 1 + max((card.version for card in earlier), default=0)
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.optimizers = optimizers(self.net, config)
@@ -112,6 +112,10 @@ class Run:
         self.seconds = 0.0
         self.metrics: Metrics = {}
         self.forward = self._wrapped()
+
+    def network(self) -> SRNet:
+        """The untrained network; an experiment may make a variant of it."""
+        return SRNet(self.config.net)
 
     def _wrapped(self) -> nn.Module:
         net: nn.Module = self.net

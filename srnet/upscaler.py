@@ -21,6 +21,7 @@ from srnet.image import (
     Header,
     Image,
     check_fit,
+    check_options,
     decode,
     encode,
     read_header,
@@ -56,9 +57,10 @@ class Upscaler:
         """Enlarge a picture; the same kind comes back.
 
         ``image`` is one of: the bytes of a picture file; a path (the result is written beside
-        it as ``<name>_x<scale>``, an existing file is never replaced, and its path comes
-        back); a PIL image; a numpy array, uint8 or uint16, ``(H, W)`` grey, ``(H, W, 3)``
-        RGB or ``(H, W, 4)`` RGBA, sRGB-encoded; an :class:`srnet.image.Image`.
+        it as ``<stem>_x<scale><suffix>``, such as ``a_x2.jpg``, and that path comes back; an
+        existing file is never replaced); a PIL image; a numpy array, uint8 or uint16,
+        ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, sRGB-encoded; an
+        :class:`srnet.image.Image`.
 
         Raises:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
@@ -122,18 +124,15 @@ class Upscaler:
 
         Raises:
             TooLargeError: see :meth:`check`.
+            OptionError: that format cannot be lossless.
             OutputError: too many pixels a side, frames, transparency; it says what to do.
         """
         self.check(header, options)
         height, width = self.size(header.height, header.width, options)
-        check_fit(
-            output_format(header.format, header.frames, options),
-            height,
-            width,
-            frames=header.frames,
-            alpha=header.alpha and options.background is None,
-            lossless=options.lossless,
-        )
+        kind = output_format(header.format, header.frames, options)
+        check_options(kind, options.quality, options.lossless, options.background)
+        visible = header.alpha and options.background is None
+        check_fit(kind, height, width, frames=header.frames, alpha=visible)
 
     def decode(self, data: bytes, name: str, options: Options) -> list[Image]:
         """Check the limits, then decode every frame.

@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-from srnet.errors import OutputError
-from srnet.image import Header, Image, encode, read_header, write_atomic
+from srnet.errors import OutputError, PictureError, SRNetError
+from srnet.image import Header, Image, encode, read_header, read_size, write_atomic
 from srnet.naming import Job
 from srnet.options import Options
 from srnet.report import Row, Status
@@ -32,6 +32,7 @@ class Work:
     existing: Existing = "refuse"
     status: Status = "pending"
     error: str | None = None
+    target_made: bool = False  # by an earlier run; only the residual is missing
 
     header: Header | None = None
     size: tuple[int, int] | None = None  # height, width of the result
@@ -45,17 +46,44 @@ class Work:
     residual: Image | None = None
 
     def __post_init__(self) -> None:
-        """Decide on the format, and what is not to be started: the target is there."""
-        self.options = replace(self.options, format=self.job.format or self.options.format)
+        """Decide on the format, and what is not to be started because of what is there."""
+        try:
+            self.options = replace(self.options, format=self.job.format or self.options.format)
+            if self.existing != "replace":
+                self._heed_what_is_there()
+        except SRNetError as error:
+            self.status, self.error = "failed", str(error)
+
+    def _heed_what_is_there(self) -> None:
         target, residual = self.job.target, self.job.residual
-        if self.existing == "replace":
-            return
-        if self.existing == "skip":
-            self.status = "skipped" if _is_there(target) else "pending"
-            return
-        taken = target if _is_there(target) else residual if _is_there(residual) else None
-        if taken is not None:
-            self.status, self.error = "failed", f"{taken} exists: {_CURE}"
+        if target is None or not _is_there(target):
+            if self.existing == "refuse" and _is_there(residual):
+                self._refuse(f"{residual} exists: {_CURE}")
+        elif _is_same(self.job.source, target):
+            self._refuse(f"{target} is the input itself: choose another -o, or use --overwrite")
+        elif self.existing == "refuse":
+            self._refuse(f"{target} exists: {_CURE}")
+        elif _size_there(target) != (size := self._size_to_make()):
+            self._refuse(
+                f"{target} exists, but not with the {size[1]} x {size[0]} pixels that this run "
+                "would make: use --overwrite, or choose another output"
+            )
+        elif residual is None or _is_there(residual):
+            self.status = "skipped"
+        else:
+            self.target_made = True
+
+    def _refuse(self, reason: str) -> None:
+        self.status, self.error = "refused", reason
+
+    def _size_to_make(self) -> tuple[int, int]:
+        """Height and width of the result, from the header of the source alone."""
+        if self.job.source is None:
+            header = read_header(self.job.data, text(None))
+            height, width = header.height, header.width
+        else:
+            height, width = read_size(self.job.source)
+        return self.upscaler.size(height, width, self.options)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -94,7 +122,8 @@ class Work:
     def enlarge(self, progress: Progress) -> None:
         """Run the network; ``progress`` as for :meth:`srnet.upscaler.Upscaler.run`."""
         with self.timed("network"):
-            self.results = self.upscaler.run(self.inputs, self.options, progress)
+            if not self.target_made:
+                self.results = self.upscaler.run(self.inputs, self.options, progress)
             self.inputs = self.inputs[:1]  # which the first result is checked against
             if self.job.residual is not None:
                 _, self.residual = self.upscaler.residual(self.inputs[0], self.options, progress)
@@ -106,18 +135,27 @@ class Work:
             OutputError: the format cannot hold the picture, or the file cannot be written.
         """
         with self.timed("encode"):
-            data = write(self.results, self.options)
-            self.consistency = consistency_db(self.inputs[0], self.results[0])
+            if not self.target_made:
+                self._finish_target()
             if self.job.residual is not None and self.residual is not None:
                 _store(self.job.residual, encode([self.residual], "png"))
-            if self.existing != "replace" and _is_there(self.job.target):
-                raise OutputError(f"{self.job.target} has appeared meanwhile: {_CURE}")
-            _store(self.job.target, data)
+
+    def _finish_target(self) -> None:
+        data = write(self.results, self.options)
+        self.consistency = consistency_db(self.inputs[0], self.results[0])
+        if self.existing != "replace" and _is_there(self.job.target):
+            raise OutputError(f"{self.job.target} has appeared meanwhile: {_CURE}")
+        _store(self.job.target, data)
 
     def drop(self) -> None:
         """Let go of the pixels."""
         self.inputs = self.results = ()
         self.residual = None
+
+    @property
+    def rounds(self) -> int:
+        """How often the picture goes through the network."""
+        return (not self.target_made) + (self.job.residual is not None)
 
     @property
     def megapixels(self) -> float:
@@ -157,6 +195,21 @@ def text(path: Path | None) -> str:
 
 def _is_there(path: Path | None) -> bool:
     return path is not None and os.path.lexists(path)
+
+
+def _is_same(source: Path | None, target: Path) -> bool:
+    try:
+        return source is not None and source.samefile(target)
+    except OSError:  # a link to nothing
+        return False
+
+
+def _size_there(target: Path) -> tuple[int, int] | None:
+    """Height and width of an earlier result; None if it is no picture."""
+    try:
+        return read_size(target)
+    except PictureError:
+        return None
 
 
 def _store(path: Path | None, data: bytes) -> None:

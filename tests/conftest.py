@@ -8,11 +8,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from srnet.bicubic import resize
 from srnet.card import Card, NetConfig
+
+# A time limit for each example fails on busy machines, which says nothing about the code.
+hypothesis.settings.register_profile("srnet", deadline=None)
+hypothesis.settings.load_profile("srnet")
 
 TINY = {"features": 4, "blocks": 1}
 

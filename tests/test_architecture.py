@@ -19,26 +19,27 @@ LAYERS = [  # each may import from those before it, and from its own
     "encode",
     "image model optim",
     "weights degrade",
-    "data engine kinds options cache",
+    "data engine kinds options cache debian likeness",
     "openvino_engine",
     "enlarge",
     "upscaler",
     "product",
     "naming work batch evaluate compare export modelcard report",
     "train",
+    "study",
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 PICTURES = {"image", "encode", "pixels", "container", "stills"}
 OWNERS = {  # third party: the only modules of srnet that may import it
-    "PIL": PICTURES,
-    "cv2": PICTURES | {"degrade"},
+    "PIL": PICTURES | {"debian"},  # the set was cut with Pillow's bicubic
+    "cv2": PICTURES | {"degrade", "likeness"},
     "skimage": {"metrics"},
     "tifffile": PICTURES,
     "safetensors": {"weights"},
     "torch": {
         *("device", "model", "optim", "weights", "engine", "openvino_engine"),
-        *("train", "export", "logs", "cli"),
+        *("train", "study", "export", "logs", "cli"),
     },
     "openvino": {"openvino_engine"},
     "platformdirs": {"cache"},

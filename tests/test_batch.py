@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,17 +202,34 @@ def test_pattern_refusals(tmp_path, pattern, message):
         targets(["a.jpg"], tmp_path, pattern=pattern, fields={"model": "photo"})
 
 
-@pytest.mark.parametrize("inputs", [("a.jpg", "a.png"), ("a.png", "A.png"), ("é.png", "é.png")])
-def test_two_pictures_with_one_target_are_refused(tmp_path, inputs):
+@pytest.mark.parametrize(
+    ("inputs", "cure"),
+    [
+        (("a.jpg", "a.png"), "--name '{stem}-{ext}{suffix}'"),
+        (("a.png", "A.png"), "rename one"),
+        (("é.png", "é.png"), "rename one"),
+        (("one/p.jpg", "two/p.jpg"), "the folder that holds both (..)"),
+        (("one/p.jpg", "one/deep/p.jpg"), "the folder that holds both (../one)"),
+        (("one/p.jpg", "two/p.png"), "--name '{stem}-{ext}{suffix}'"),
+    ],
+)
+def test_two_pictures_with_one_target_are_refused(tmp_path, monkeypatch, inputs, cure):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(OptionError, match="would both become") as caught:
         targets(inputs, tmp_path)
     assert all(name in str(caught.value) for name in inputs)
-    assert "--name '{stem}-{ext}{suffix}'" in str(caught.value)
+    assert cure in str(caught.value)
+    assert ("--name" in str(caught.value)) is ("--name" in cure)
 
 
-def test_the_cure_for_a_clash_works(tmp_path):
+def test_the_cures_for_a_clash_work(tmp_path):
     made = targets(["a.jpg", "a.png"], tmp_path, pattern="{stem}-{ext}{suffix}")
     assert made == ["a-jpg.png", "a-png.png"]
+    for name in ("one/p.jpg", "two/p.jpg"):
+        picture(tmp_path / "both" / name, kind="jpeg")
+    jobs = plan(find([tmp_path / "both"])[0], tmp_path / "out", Options())
+    assert [job.target for job in jobs] == [tmp_path / "out" / n / "p.jpg" for n in ("one", "two")]
 
 
 def test_a_target_that_is_another_input_is_refused(tmp_path):
@@ -363,15 +381,69 @@ def test_existing_results(tmp_path, fake_engine):
     (tmp_path / "out").mkdir()
     jobs[1].target.write_bytes(b"mine")
     report = run(jobs, upscaler, Options())
-    assert [row.status for row in report.rows] == ["done", "failed", "done"]
+    assert [row.status for row in report.rows] == ["done", "refused", "done"]
     assert "exists" in report.rows[1].error
     assert jobs[1].target.read_bytes() == b"mine"
     report = run(jobs, upscaler, Options(), existing="skip")
-    assert [row.status for row in report.rows] == ["skipped"] * 3
+    assert [row.status for row in report.rows] == ["skipped", "refused", "skipped"]
+    assert "exists, but not with the 20 x 16 pixels" in report.rows[1].error
     assert jobs[1].target.read_bytes() == b"mine"
     report = run(jobs, upscaler, Options(), existing="replace")
     assert [row.status for row in report.rows] == ["done"] * 3
     assert jobs[1].target.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (Options(), "skipped"),
+        (Options(scale=2), "skipped"),
+        (Options(fit=(20, 99)), "skipped"),
+        (Options(strength=0), "skipped"),  # which cannot be seen in the size
+        (Options(scale=3), "refused"),
+        (Options(width=21), "refused"),
+    ],
+)
+def test_skipping_looks_at_the_size_that_would_be_made(tmp_path, fake_engine, options, status):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    engine = fake_engine()
+    run([job], Upscaler([engine]), Options())
+    made = job.target.read_bytes()
+    for act in (preview, run):
+        (row,) = act([job], Upscaler([engine]), options, existing="skip").rows
+        assert row.status == status
+    assert job.target.read_bytes() == made
+    assert len(engine.shapes) == 1
+
+
+def test_skipping_reads_headers_only(tmp_path, fake_engine, monkeypatch):
+    jobs = jobs_for(tmp_path, tmp_path / "out", 3)
+    upscaler = Upscaler([fake_engine()])
+    run(jobs, upscaler, Options())
+    monkeypatch.setattr(srnet.work, "read_file", None)
+    assert run(jobs, upscaler, Options(), existing="skip").count("skipped") == 3
+
+
+def test_skipping_an_input_that_cannot_be_read_is_a_failure(tmp_path, fake_engine):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    run([job], Upscaler([fake_engine()]), Options())
+    job.source.write_bytes(b"gone")
+    (row,) = run([job], Upscaler([fake_engine()]), Options(), existing="skip").rows
+    assert row.status == "failed"
+    assert "000.png cannot be decoded" in row.error
+
+
+@pytest.mark.parametrize("existing", ["refuse", "skip"])
+def test_a_target_that_is_the_input_is_called_so(tmp_path, fake_engine, existing):
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to("a.png")
+    before = source.read_bytes()
+    for target in (source, tmp_path / "link.png", tmp_path / "." / "a.png"):
+        job = Job(source, target, "png")
+        (row,) = run([job], Upscaler([fake_engine()]), Options(), existing=existing).rows
+        assert row.status == "refused"
+        assert "is the input itself" in row.error
+    assert source.read_bytes() == before
 
 
 def test_existence_is_decided_before_work_and_watched_after(tmp_path, fake_engine):
@@ -412,9 +484,35 @@ def test_residual_pictures(tmp_path, fake_engine):
     assert log.parts == pytest.approx(1)
     job.target.unlink()
     (row,) = run([job], upscaler, Options()).rows
-    assert row.status == "failed"
+    assert row.status == "refused"
     assert "residual.png exists" in row.error
     assert run([job], upscaler, Options(), existing="skip").count("done") == 1
+
+
+def test_a_missing_residual_is_made_beside_a_result_that_is_left_alone(tmp_path, fake_engine):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    engine = fake_engine(added=0.1)
+    run([job], Upscaler([engine]), Options())
+    made = job.target.read_bytes()
+    job = replace(job, residual=tmp_path / "added.png")
+    log = Log()
+    (row,) = run([job], Upscaler([engine]), Options(), existing="skip", listener=log).rows
+    assert (row.status, row.residual) == ("done", str(job.residual))
+    assert log.parts == pytest.approx(1)
+    expected = Upscaler([engine]).residual(job.source)[1]
+    assert np.array_equal(decode(job.residual.read_bytes())[0].rgb, expected.rgb)
+    assert job.target.read_bytes() == made
+    assert len(engine.shapes) == 3  # the result, its residual, what is expected of that
+    assert run([job], Upscaler([engine]), Options(), existing="skip").count("skipped") == 1
+
+
+def test_lossless_fails_only_where_the_format_cannot(tmp_path, fake_engine):
+    inputs = [picture(tmp_path / "a.png"), picture(tmp_path / "b.jpg", kind="jpeg")]
+    lossless = Options(lossless=True)
+    jobs = plan([Found(path) for path in inputs], tmp_path / "out", lossless)
+    report = run(jobs, Upscaler([fake_engine()]), lossless)
+    assert [row.status for row in report.rows] == ["done", "failed"]
+    assert "without loss" in report.rows[1].error
 
 
 def test_preview_writes_nothing(tmp_path, fake_engine):
@@ -438,6 +536,12 @@ def test_the_network_hardly_waits(tmp_path, fake_engine):
     assert report.count("done") == 100
     assert report.network_busy >= 0.9
     assert engine.busy / wall >= 0.85  # the figure is not made up
+
+
+def test_rows_know_what_became_smaller():
+    assert not Row("a", "b", "done").shrunk
+    assert not Row("a", "b", "done", (10, 8), (10, 8)).shrunk
+    assert Row("a", "b", "done", (10, 8), (20, 7)).shrunk
 
 
 def test_what_is_in_flight_is_bounded(tmp_path, fake_engine):
@@ -544,7 +648,8 @@ def test_report_json():
     assert text.isascii()
     found = json.loads(text)
     assert found["schema"] == 1
-    assert set(found["versions"]) == {"srnet", "python", "torch", "numpy", "pillow", "opencv"}
+    known = {"srnet", "python", "torch", "openvino", "numpy", "pillow", "opencv"}
+    assert set(found["versions"]) == known
     assert found["settings"] == {"scale": 2.0}
     assert found["interrupted"] is True
     totals = found["totals"]

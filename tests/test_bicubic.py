@@ -17,7 +17,7 @@ def test_kernel_interpolates_and_is_keys() -> None:
     assert cubic(np.array([1.5]))[0] == pytest.approx(-0.0625)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 90), st.sampled_from(["mirror", "replicate"]))
 def test_weights_sum_to_one_and_stay_inside(n: int, m: int, border: str) -> None:
     index, weight = taps(n, m, border)

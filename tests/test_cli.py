@@ -3,11 +3,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from signal import SIGTERM
 
 import numpy as np
 import pytest
@@ -138,6 +140,30 @@ def test_format(up, name, suffix, kind):
     assert read(Path("out/a").with_suffix(suffix)).format == kind
 
 
+@pytest.mark.parametrize("out", ["out.v2/", "there.v2", "new"])
+def test_a_folder_may_have_a_dot(up, here, out):
+    (here / "there.v2").mkdir()
+    assert up("a.png", "-o", out) == 0
+    assert size(Path(out) / "a.png") == (20, 16)
+
+
+def test_the_output_of_several_is_a_folder_whatever_its_name(up, here):
+    picture(here / "in" / "b.png")
+    assert up("a.png", "in/b.png", "-o", "out.v2") == 0
+    assert up("in", "-o", "out.v3") == 0
+    assert Path("out.v2/b.png").exists()
+    assert Path("out.v3/b.png").exists()
+
+
+def test_a_smaller_result_is_called_so(up, capsys):
+    assert up("a.png", "-o", "b.png", "--fit", "5x9") == 0
+    said = capsys.readouterr().err
+    assert "a.png -> b.png  10x8 -> 5x4  smaller than the input" in said
+    assert "1 done, 1 smaller than the input" in said
+    assert up("a.png", "-o", "c.png", "--fit", "50x9", "--dry-run") == 0
+    assert "smaller" not in "".join(capsys.readouterr())
+
+
 def test_quality(up, here):
     picture(here / "large.png", height=60, width=60)
     assert up("large.png", "-o", "fine.jpg", "-q", "98") == 0
@@ -146,8 +172,8 @@ def test_quality(up, here):
 
 
 def test_lossless(up):
-    assert up("a.png", "-o", "a.webp", "--lossless") == 0
-    assert up("a.png", "-o", "b.png") == 0
+    assert up("a.png", "-o", "a.webp", "--lossless", "--precision", "float32") == 0
+    assert up("a.png", "-o", "b.png", "--precision", "float32") == 0
     assert np.array_equal(read(Path("a.webp")).rgb, read(Path("b.png")).rgb)
 
 
@@ -200,12 +226,29 @@ def test_an_existing_result_is_an_error_for_that_file_only(up, here, capsys):
 
 def test_skip_existing_goes_on(up, here, capsys):
     (here / "out").mkdir()
-    (here / "out" / "a.png").write_bytes(b"mine")
+    mine = picture(here / "out" / "a.png", height=16, width=20).read_bytes()
     picture(here / "b.png")
     assert up("a.png", "b.png", "-o", "out", "--skip-existing") == 0
     assert "1 done, 1 skipped" in capsys.readouterr().err
     assert up("a.png", "b.png", "-o", "out", "--skip-existing") == 0  # nothing left is fine
-    assert Path("out/a.png").read_bytes() == b"mine"
+    assert Path("out/a.png").read_bytes() == mine
+
+
+def test_skip_existing_does_not_pass_over_another_size(up, capsys):
+    assert up("a.png", "-o", "b.png") == 0
+    assert up("a.png", "-o", "b.png", "--skip-existing", "-s", "3") == 1
+    said = capsys.readouterr().err
+    assert "1 of 1 pictures not made, as something is there already" in said
+    assert "b.png exists, but not with the 30 x 24 pixels that this run would make" in said
+    assert size(Path("b.png")) == (20, 16)
+
+
+def test_skip_existing_makes_a_missing_residual(up):
+    assert up("a.png", "-o", "b.png") == 0
+    before = Path("b.png").stat().st_mtime_ns
+    assert up("a.png", "-o", "b.png", "--skip-existing", "--residual", "added") == 0
+    assert size(Path("added/b.png.residual.png")) == (20, 16)
+    assert Path("b.png").stat().st_mtime_ns == before
 
 
 def test_overwrite(up):
@@ -214,11 +257,12 @@ def test_overwrite(up):
     assert size(Path("b.png")) == (20, 16)
 
 
-def test_an_input_is_overwritten_only_when_asked(up, here):
+def test_an_input_is_overwritten_only_when_asked(up, here, capsys):
     before = Path("a.png").read_bytes()
     for out in ("a.png", "."):
-        assert up("a.png", "-o", out) == 1
-        assert up("a.png", "-o", out, "--skip-existing") == 0
+        for more in ([], ["--skip-existing"]):
+            assert up("a.png", "-o", out, *more) == 1
+            assert "a.png is the input itself" in capsys.readouterr().err
     assert Path("a.png").read_bytes() == before
     assert up("a.png", "-o", ".", "--overwrite") == 0
     assert size(Path("a.png")) == (20, 16)
@@ -281,6 +325,8 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-", "-o", "out"], "one picture only"),
         (["-", "-o", "out"], "name of a picture"),
         (["a.png", "-o", "b.gif"], "cannot write .gif"),
+        (["a.png", "-o", "n.xyz"], "use one of .png, "),
+        (["a.png", "-o", "n.xyz"], "for a folder, give -o n.xyz/"),
         (["a.png", "-o", "b.png", "-f", "jpeg"], "called like png"),
         (["a.png", "-o", "b.png", "--name", "{stem}{suffix}"], "--name is for"),
         (["a.png", "-o", "file"], "file is a file"),
@@ -303,8 +349,11 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--report", "no/report.json"], "there is no folder no"),
         (["a.png", "-o", "out", "--report", "r.json", "--dry-run"], "writes nothing"),
         (["a.png", "-o", "-", "--json"], "--json and the picture"),
-        (["a.png", "-o", "out", "--jobs", "0"], "--jobs"),
-        (["a.png", "-o", "out", "--device", "abacus"], "no device 'abacus'"),
+        (["a.png", "-o", "out", "--jobs", "0"], "--jobs must be at least 1"),
+        (["a.png", "-o", "out", "--device", "abacus"], "unknown device 'abacus'"),
+        (["a.png", "-o", "out", "--scale", "abc"], "wrong value for --scale FACTOR: Any number"),
+        (["a.png", "-o", "out", "--width", "9.5"], "value for --width PIXELS: Width of the result"),
+        ([], "missing INPUT: Pictures, folders"),
         (["a.png", "-o", "out", "--precision", "int3"], "unknown precision"),
     ],
 )
@@ -317,7 +366,7 @@ def test_wrong_usage_is_one_line_and_nothing_is_done(up, here, capsys, arguments
     assert said.err.startswith("srnet: error: ")
     assert said.err.count("\n") == 1
     assert message in said.err
-    assert code == (1 if "abacus" in arguments else 2)
+    assert code == 2
     assert sorted(p.name for p in here.iterdir()) == ["a.jpg", "a.png", "file"]
 
 
@@ -326,6 +375,75 @@ def test_a_folder_that_may_not_be_written_to_is_refused_first(up, here, monkeypa
     for out in ("out", "b.png"):
         assert up("a.png", "-o", out) == 2
         assert "may not be written to" in capsys.readouterr().err
+
+
+@pytest.fixture
+def every(here, tiny_weights, monkeypatch):
+    """Runs any command by its arguments as one string; ``WEIGHTS`` is a weights file."""
+    monkeypatch.setitem(sys.modules, "fastapi", None)  # as without the extra
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    for name in ("there.png", "there.onnx", "there-x2.safetensors"):
+        picture(here / name, height=16, width=20)
+    Path("bad.png").write_bytes(b"bad")
+    Path("bad.safetensors").write_bytes(b"bad")
+    picture(here / "photos" / "a.png", height=20, width=20)
+    (here / "empty").mkdir()
+
+    def run(command: str) -> int:
+        words = [str(tiny_weights[2]) if word == "WEIGHTS" else word for word in command.split()]
+        return main(words)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("upscale missing.png -o b.png -m WEIGHTS", 2, "there is no missing.png"),
+        ("compare missing.png a.png", 2, "there is no missing.png"),
+        ("compare a.png a.png --reference no.png --beside nor.png", 2, "no nor.png, no no.png"),
+        ("eval missing -m WEIGHTS", 2, "there is no folder missing"),
+        ("eval empty -m WEIGHTS", 2, "no pictures under empty"),
+        ("train missing -o b-x2.safetensors", 2, "there is no folder missing"),
+        ("info missing.safetensors", 2, "there is no weights file"),
+        ("export missing.safetensors", 2, "there is no weights file"),
+        ("upscale a.png -o b.png -m bad.safetensors", 2, "bad.safetensors"),
+        ("eval photos -m bad.safetensors", 2, "bad.safetensors"),
+        ("info bad.safetensors", 2, "bad.safetensors"),
+        ("upscale a.png -o b.png -m WEIGHTS --device cuda:99", 2, "no device 'cuda:99' here"),
+        ("eval photos -m WEIGHTS --device cuda:99", 2, "no device 'cuda:99' here"),
+        ("train photos -o b-x2.safetensors --device cuda:99", 2, "no device 'cuda:99' here"),
+        ("eval photos -m WEIGHTS --limit 0", 2, "--limit must be at least 1"),
+        ("eval photos -m WEIGHTS --jpeg 101", 2, "--jpeg must be from 1 to 100"),
+        ("eval photos -m WEIGHTS --strength x", 2, "wrong value for --strength NUMBER: From 0"),
+        ("eval photos", 2, "missing --model MODEL: Model with its scale"),
+        ("compare a.png", 2, "missing SECOND: Another"),
+        ("compare a.png a.png --crops -1", 2, "--crops must be at least 0"),
+        ("compare a.png a.png -o b.gif", 2, "cannot write .gif"),
+        ("train photos -o b-x2.safetensors --lr high", 2, "wrong value for --lr NUMBER: Peak"),
+        ("serve", 2, "pip install 'srnet[serve]'"),
+        ("serve --port http", 2, "wrong value for --port PORT: From 1 to 65535"),
+        ("train photos -o b-x2.safetensors --batch 2.5", 2, "for --batch INTEGER: Patches"),
+        ("compare a.png a.png --reference there.png", 2, "--reference has 20 x 16 pixels"),
+        ("export WEIGHTS -o b.onnx", 2, "pip install 'srnet[export]'"),
+        ("upscale a.png -o there.png -m WEIGHTS", 1, "there.png exists"),
+        ("compare a.png a.png -o there.png", 1, "there.png exists"),
+        ("export WEIGHTS -o there.onnx", 1, "there.onnx exists"),
+        ("train photos -o there-x2.safetensors", 1, "there-x2.safetensors exists"),
+        ("upscale bad.png -o b.png -m WEIGHTS", 1, "bad.png is not a picture"),
+        ("compare a.png bad.png", 1, "bad.png is not a picture"),
+        ("upscale empty -o out -m WEIGHTS", 3, "no pictures there"),
+        ("health --port 1", 1, "does not answer"),
+    ],
+)
+def test_exit_codes_follow_one_rule(every, here, capsys, command, code, message):
+    before = sorted(here.rglob("*"))
+    assert every(command) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert "unexpected" not in said
+    assert sorted(here.rglob("*")) == before
 
 
 def test_unknown_model(up, capsys):
@@ -363,14 +481,29 @@ def test_dry_run_writes_nothing(up, here, capsys):
     (here / "bad.jpg").write_bytes(b"nothing")
     assert up(".", "-o", "out", "-s", "3", "--dry-run") == 1
     said = capsys.readouterr()
-    assert "a.png -> out/a.png  10x8 -> 30x24  planned" in said.out
-    assert "bad.jpg is not a picture" in said.err
+    assert said.out == "a.png -> out/a.png  10x8 -> 30x24  planned\n"
+    assert "1 of 2 pictures would fail:\n  bad.jpg is not a picture" in said.err
+    assert "1 planned, 1 failed" in said.err
     assert sorted(p.name for p in here.iterdir()) == ["a.png", "bad.jpg"]
     assert up("a.png", "-o", "out", "--dry-run", "--json", "--skip-existing") == 0
     assert report_of(capsys)["totals"]["planned"] == 1
 
 
-def test_report_and_json_are_the_same(up, tiny_weights, capsys):
+def test_dry_run_says_what_is_there_already(up, here, capsys):
+    for name in ("b.png", "c.png"):
+        picture(here / name)
+    picture(here / "out" / "a.png")
+    (here / "out" / "b.png").mkdir()
+    assert up("a.png", "b.png", "c.png", "-o", "out", "--dry-run") == 1
+    said = capsys.readouterr()
+    assert said.out == "c.png -> out/c.png  10x8 -> 20x16  planned\n"
+    assert "2 of 3 pictures would not be made, as something is there already:" in said.err
+    assert "  out/a.png exists: use --overwrite or --skip-existing" in said.err
+    assert "fail" not in said.err
+
+
+def test_report_and_json_are_the_same(up, here, tiny_weights, capsys):
+    picture(here / "a.png", height=160, width=200)
     arguments = ["--report", "report.json", "--json", "-s", "2", "--jobs", "3"]
     assert up("a.png", "-o", "out", *arguments) == 0
     report = report_of(capsys)
@@ -380,8 +513,8 @@ def test_report_and_json_are_the_same(up, tiny_weights, capsys):
     assert (report["settings"]["scale"], report["settings"]["jobs"]) == (2.0, 3)
     (row,) = report["files"]
     assert row["models"] == ["tiny-x2"]
-    assert row["input_size"] == [10, 8]
-    assert row["output_size"] == [20, 16]
+    assert row["input_size"] == [200, 160]
+    assert row["output_size"] == [400, 320]
     assert row["consistency_db"] > 10
     assert row["megapixels_per_second"] > 0
     assert set(row["seconds"]) == {"decode", "network", "encode"}
@@ -551,18 +684,42 @@ def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, ca
     assert len(list(Path("out").iterdir())) == 12
 
 
+def test_being_terminated_is_felt_as_ctrl_c(here, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["srnet", "upscale", "a.png", "-o", "b.png"])
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: signal.raise_signal(SIGTERM))
+    before = signal.getsignal(SIGTERM)
+    try:
+        assert main() == 130
+    finally:
+        signal.signal(SIGTERM, before)
+    assert not Path("b.png").exists()
+
+
 # --- the rest -------------------------------------------------------------------------------
 
 
 def test_help_and_version(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr().out
-    for command in ("upscale", "info", "compare", "eval", "train", "export"):
+    for command in ("upscale", "info", "compare", "eval", "train", "export", "serve"):
         assert command in said
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"srnet {srnet.__version__}\n"
     assert main([]) == 2
     assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", ["upscale", "info", "compare", "eval", "train", "export", "serve", "health"]
+)
+def test_every_help_is_for_people(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--no-" not in said
+    assert "'srnet'" not in said  # rich takes [brackets] for markup
+    ours = [line for line in said.splitlines() if " --" in line and "--help" not in line]
+    assert [line for line in ours if "<" in line] == []  # <float>, <list[Path]>
 
 
 def test_help_imports_nothing_heavy():

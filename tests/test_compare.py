@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from srnet.cli import app
+from srnet.cli import app, main
 from srnet.compare import score, side_by_side
 from srnet.errors import OptionError
 from srnet.image import Image, decode
@@ -45,10 +45,10 @@ def test_side_by_side_shows_the_difference(two: tuple[np.ndarray, np.ndarray]) -
 
 
 def test_command(two: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
-    files = [tmp_path / f"{n}.png" for n in ("a", "b", "small")]
-    for file, array in zip(files, (*two, two[0][::2, ::2]), strict=True):
+    files = [tmp_path / f"{n}.png" for n in ("a", "b")]
+    for file, array in zip(files, two, strict=True):
         PIL.Image.fromarray(array).save(file)
-    a, b, small = map(str, files)
+    a, b = map(str, files)
     sheet = tmp_path / "sheet.png"
     run = CliRunner().invoke
     done = run(app, ["compare", a, b, "--reference", a, "-o", str(sheet), "--json"])
@@ -61,5 +61,23 @@ def test_command(two: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     again = run(app, ["compare", a, b, "-o", str(sheet), "--overwrite", "--crops", "0"])
     assert again.exit_code == 0
     assert decode(sheet.read_bytes())[0].height == 64  # no details below
-    enlarged = run(app, ["compare", a, small])
-    assert "PSNR" in enlarged.stdout
+
+
+def test_pictures_of_two_sizes(tmp_path: Path, rng: np.random.Generator, capsys) -> None:
+    sizes = {"small": (32, 48), "large": (64, 96), "odd": (33, 48), "tall": (96, 64)}
+    files = {name: str(tmp_path / f"{name}.png") for name in sizes}
+    for name, size in sizes.items():
+        PIL.Image.fromarray(rng.integers(0, 255, (*size, 3), np.uint8)).save(files[name])
+    assert main(["compare", files["large"], files["small"], "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["resized"] == [files["small"]]
+    assert "small.png was resized from 48 x 32 to 96 x 64 pixels by bicubic" in said.err
+    assert main(["compare", files["small"], files["large"]]) == 0
+    assert "PSNR" in capsys.readouterr().out
+    assert main(["compare", files["large"], files["large"], "--json"]) == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out)["resized"], said.err) == ([], "")
+    assert main(["compare", files["odd"], files["large"]]) == 0  # a pixel from rounding
+    for other in ("large", "small"):
+        assert main(["compare", files["tall"], files[other]]) == 2
+        assert "differ in shape" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from srnet import tiles
 from srnet.bicubic import resize
 from srnet.device import best_device, best_dtype
 from srnet.engine import TorchEngine, Turnstile
-from srnet.errors import DeviceError, OptionError
+from srnet.errors import DeviceError, OptionError, SetupError
 from srnet.model import SRNet
 from srnet.openvino_engine import OpenVINOEngine
 from srnet.weights import save
@@ -255,8 +255,11 @@ def test_bfloat16_is_within_one_level(make: Callable[..., Made], rng: np.random.
 
 def test_devices_and_precisions() -> None:
     assert best_device("cpu").type == "cpu"
-    with pytest.raises(DeviceError, match="choose auto"):
+    with pytest.raises(OptionError, match="choose auto, cpu"):
         best_device("tpu")
+    absent = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(SetupError, match=f"no device '{absent}' here: choose .*cpu"):
+        best_device(absent)
     cpu = torch.device("cpu")
     assert best_dtype(cpu, "bfloat16") == torch.bfloat16
     assert best_dtype(cpu) in (torch.float32, torch.bfloat16)

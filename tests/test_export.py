@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def test_export_equals_torch(tiny_weights: dict[int, Path], scale: int, tmp_path
     assert all(shape[i].dim_param for i in (0, 2, 3))
     again = CliRunner().invoke(app, ["export", str(tiny_weights[scale]), "-o", str(target)])
     assert again.exit_code != 0
+
+
+def test_the_exporter_keeps_its_warnings_to_itself() -> None:
+    inner = logging.getLogger("torch.onnx._internal.exporter._registration")
+    assert inner.isEnabledFor(logging.WARNING)
+    with export._quiet_exporter():
+        assert not inner.isEnabledFor(logging.WARNING)
+        assert inner.isEnabledFor(logging.ERROR)
+    assert inner.isEnabledFor(logging.WARNING)
 
 
 def test_wrong_model_is_not_written(

@@ -8,6 +8,7 @@ import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import PIL.Image
@@ -22,6 +23,7 @@ from srnet.image import (
     encode,
     from_array,
     read_header,
+    read_size,
 )
 
 MUTATIONS = 300
@@ -154,6 +156,16 @@ def test_mutations_never_raise_anything_but_ours(kind):
 
 
 @pytest.mark.parametrize("kind", CORPUS)
+def test_the_size_of_a_mutated_file_is_ours_or_none(kind, tmp_path):
+    rng = np.random.default_rng(sum(kind.encode()))
+    for number in range(MUTATIONS // 10):
+        file = tmp_path / str(number)
+        file.write_bytes(mutated(CORPUS[kind], rng))
+        with suppress(DecodeError):
+            assert len(read_size(file)) == 2
+
+
+@pytest.mark.parametrize("kind", CORPUS)
 def test_half_a_file_is_refused(kind):
     data = CORPUS[kind]
     with pytest.raises(DecodeError, match=r"half\.bin"):
@@ -231,9 +243,12 @@ JUNK = {
 
 
 @pytest.mark.parametrize("kind", JUNK)
-def test_bombs_and_endless_junk_end_soon(kind):
+def test_bombs_and_endless_junk_end_soon(kind, tmp_path):
     start = time.monotonic()
     assert isinstance(refusal(JUNK[kind]), DecodeError)
+    (tmp_path / "junk").write_bytes(JUNK[kind])
+    with suppress(DecodeError):
+        read_size(tmp_path / "junk")
     assert time.monotonic() - start < 3
 
 

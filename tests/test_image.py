@@ -27,6 +27,7 @@ from srnet.image import (
     from_array,
     from_pil,
     read_header,
+    read_size,
     to_pil,
     write_atomic,
 )
@@ -95,7 +96,7 @@ dtypes = st.sampled_from([np.uint8, np.uint16])
 bands = st.integers(1, 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, bands, dtypes, st.integers(0, 9), st.integers(0, 99))
 def test_png_keeps_every_value(shape, count, dtype, level, seed):
     image = noise(*shape, count, dtype, seed)
@@ -107,7 +108,7 @@ def test_png_keeps_every_value(shape, count, dtype, level, seed):
     assert header.alpha == (count in (2, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, bands, dtypes, st.integers(0, 99))
 def test_tiff_keeps_every_value(shape, count, dtype, seed):
     image = noise(*shape, count, dtype, seed)
@@ -117,7 +118,7 @@ def test_tiff_keeps_every_value(shape, count, dtype, seed):
     assert same(found, image)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shapes, st.sampled_from([3, 4]), st.integers(0, 99))
 def test_webp_without_loss_keeps_every_value(shape, count, seed):
     image = noise(*shape, count, seed=seed)
@@ -217,7 +218,7 @@ def oriented(kind: str, value: int, dtype) -> bytes:
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("kind", ["png", "png-late", "tiff", "webp", "avif"])
-def test_orientation_is_applied_once(kind, dtype, value):
+def test_orientation_is_applied_once(kind, dtype, value, tmp_path):
     data = oriented(kind, value, dtype)
     image = decode(data)[0]
     wanted = np.array([[ord(letter) for letter in row] for row in ORACLE[value]])
@@ -229,19 +230,40 @@ def test_orientation_is_applied_once(kind, dtype, value):
     assert np.array_equal(image.alpha, (wanted + 3) * scale)
     header = read_header(data, "x")
     assert (header.height, header.width) == wanted.shape
+    (tmp_path / "picture").write_bytes(data)
+    assert read_size(tmp_path / "picture") == wanted.shape
     if image.exif:
         assert tags(image.exif).get(0x0112, 1) == 1
     again = decode(encode([image], "png"))[0]
     assert same(again, image)
 
 
-def test_jpeg_orientation():
+def test_jpeg_orientation(tmp_path):
     image = slope(40, 64, 3)
     data = pillow(to_pil(image), "JPEG", quality=100, subsampling=0, exif=b"Exif\0\0" + exif(6))
     found = decode(data)[0]
     assert np.abs(found.rgb.astype(int) - np.rot90(image.rgb, -1)).max() < 4
     assert tags(found.exif) == {0x010F: "maker", 0x0112: 1, 0x0132: "2020:01:02 03:04:05"}
     assert read_header(data, "x") == Header("JPEG", 40, 64)
+    (tmp_path / "picture").write_bytes(data)
+    assert read_size(tmp_path / "picture") == (64, 40)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"text", b"\x89PNG\r\n\x1a\n"])
+def test_the_size_of_what_is_no_picture(tmp_path, data):
+    file = tmp_path / "picture"
+    file.write_bytes(data)
+    with pytest.raises(DecodeError, match="picture cannot be decoded"):
+        read_size(file)
+    with pytest.raises(DecodeError, match="no regular file"):
+        read_size(tmp_path)
+
+
+def test_the_size_of_a_gif_holds_all_of_its_frames(tmp_path):
+    data = bytearray(pillow(PIL.Image.new("L", (9, 7)), "GIF"))
+    struct.pack_into("<HH", data, 6, 1, 1)  # the screen; the frame stays
+    (tmp_path / "a.gif").write_bytes(data)
+    assert read_size(tmp_path / "a.gif") == (7, 9)
 
 
 # --- metadata
@@ -537,8 +559,6 @@ def test_what_a_format_cannot_hold_is_refused():
     for name in ("jpeg", "tiff"):
         with pytest.raises(OutputError, match=r"2 frames.*webp"):
             encode(frames_of(2, 3), name)
-    with pytest.raises(OutputError, match="loss"):
-        encode([noise(2, 2, 3)], "jpeg", lossless=True)
     with pytest.raises(OutputError, match="metadata"):
         encode([replace(noise(2, 2, 3), exif=exif(1) + bytes(70_000))], "jpeg")
 
@@ -558,6 +578,8 @@ def test_options_out_of_range(options):
 def test_unknown_formats_and_frames():
     with pytest.raises(OptionError, match="webp"):
         encode([noise(2, 2, 3)], "gif")
+    with pytest.raises(OptionError, match="without loss"):
+        encode([noise(2, 2, 3)], "jpeg", lossless=True)
     with pytest.raises(OptionError):
         encode([], "png")
     with pytest.raises(OptionError):

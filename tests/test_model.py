@@ -53,6 +53,15 @@ def test_bases() -> None:
     assert torch.equal(nearest(x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
+def test_a_body_without_shortcuts_forgets_its_input() -> None:
+    x = torch.rand(1, 4, 5, 5)
+    for shortcut, kept in (("identity", x), ("none", torch.zeros_like(x))):
+        body = SRNet(NetConfig(2, 4, 2, shortcut=shortcut)).body
+        for parameter in body.parameters():
+            torch.nn.init.zeros_(parameter)
+        assert torch.equal(body(x), kept)
+
+
 def test_output_is_float32_and_base_exact_under_autocast() -> None:
     net, x = SRNet(NetConfig(2, 4, 1)), torch.rand(1, 3, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):

@@ -15,7 +15,7 @@ import srnet
 from srnet import device, openvino_engine
 from srnet.cache import Cache
 from srnet.engine import TorchEngine
-from srnet.errors import DeviceError, OptionError
+from srnet.errors import DeviceError, OptionError, SetupError
 from srnet.model import SRNet
 from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.weights import save
@@ -156,7 +156,7 @@ def test_errors_say_what_to_do(
     with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2.*--engine torch"):
         run(tiny_weights[2], tmp_path)
     monkeypatch.setattr(openvino_engine, "find_spec", lambda _: None)
-    with pytest.raises(OptionError, match=r"srnet\[openvino\]"):
+    with pytest.raises(SetupError, match=r"srnet\[openvino\]"):
         OpenVINOEngine(tiny_weights[2])
 
 

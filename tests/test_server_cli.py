@@ -40,16 +40,30 @@ def test_settings_are_printed(monkeypatch, capsys) -> None:
 def test_what_cannot_work_is_one_line(monkeypatch, capsys, variables, says) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert main(["serve"]) in (1, 2)
+    assert main(["serve"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("srnet: error: ")
     assert error.count("\n") == 1
     assert says in error
 
 
+def test_what_kubernetes_makes_of_a_service_named_srnet_is_no_port(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SRNET_PORT", "tcp://10.0.0.1:80")
+    assert main(["serve", "--print-settings"]) == 0
+    assert "SRNET_PORT=8000" in capsys.readouterr().out
+    assert main(["health"]) in (0, 1)  # something else may listen there
+    assert "SRNET_PORT" not in capsys.readouterr().err
+
+
+def test_health_of_a_port_that_is_none(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SRNET_PORT", "high")
+    assert main(["health"]) == 2
+    assert "SRNET_PORT" in capsys.readouterr().err
+
+
 def test_missing_packages_are_named(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    assert main(["serve"]) == 1
+    assert main(["serve"]) == 2
     assert "pip install 'srnet[serve]'" in capsys.readouterr().err
 
 

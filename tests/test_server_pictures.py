@@ -28,6 +28,16 @@ def test_form_and_raw_body_give_the_same_bytes_twice(server: Served) -> None:
     assert opened(form.content).size == (80, 56)
 
 
+def test_put_is_taken_for_post_since_curl_sends_it(server: Served) -> None:
+    for path in ("/v1/upscale", "/v1/residual"):
+        put = server.client.put(path, content=picture())
+        assert put.status_code == 200
+        assert put.content == server.client.post(path, content=picture()).content
+    job = server.client.put("/v1/jobs", content=picture())
+    assert job.status_code == 202
+    assert job.headers["location"].startswith("/v1/jobs/")
+
+
 def test_default_body_type_of_curl_is_a_picture(server: Served) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert server.client.post("/v1/upscale", content=picture(), headers=headers).is_success

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,15 @@ def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
         assert second.state(location) in ("queued", "running")
 
 
+def test_terminating_while_the_models_load_exits_0(tmp_path: Path) -> None:
+    environment = {**os.environ, "SRNET_DATA_DIR": str(tmp_path), "SRNET_PORT": "0"}
+    command = [sys.executable, "-m", "srnet", "serve"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    until((tmp_path / "lock").exists, 30)
+    process.terminate()
+    assert process.wait(20) == 0
+
+
 def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
     with process(tmp_path) as first:
         times = [first.client.get("/livez").elapsed.total_seconds() for _ in range(10)]
@@ -120,6 +130,28 @@ def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
         with first.client.stream("GET", "/livez"):
             first.process.send_signal(signal.SIGTERM)
             assert first.process.wait(10) == 0
+
+
+def test_connections_without_a_request_are_cut_off(tmp_path: Path) -> None:
+    with process(tmp_path, SRNET_STALL_SECONDS="0.3") as first:
+        address = ("127.0.0.1", first.client.base_url.port)
+        request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        for said in ([b""], [request[:20]], [request, request[:20]]):
+            with socket.create_connection(address, timeout=4) as client:
+                for words in said[:-1]:
+                    client.sendall(words)
+                    while not client.recv(1000).endswith(b"ok\n"):
+                        pass
+                client.sendall(said[-1])
+                # Keep-alive by itself would end it after five seconds, or never.
+                assert client.recv(1000) == b""
+        with socket.create_connection(address, timeout=10) as client:
+            data = picture()
+            head = f"POST /v1/upscale HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+            client.sendall(head.encode())
+            time.sleep(0.6)  # who is slow with the picture has SRNET_UPLOAD_SECONDS
+            client.sendall(data)
+            assert client.recv(12) == b"HTTP/1.1 200"
 
 
 def test_two_servers_on_one_folder_are_refused(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ OPERATIONS = [
 FINE = [200, 202, 204, 400, 404, 409, 413, 415, 422]  # random bytes are rightly refused
 bounded = settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

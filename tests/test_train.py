@@ -148,6 +148,12 @@ def test_weights_that_go_on_from_their_own_get_the_next_version(
     assert resumed.version == 2
 
 
+def test_weights_of_a_shipped_name_get_the_next_version(tiny_weights: dict[int, Path]) -> None:
+    shipped = weights.read_card(weights.shipped()["clean-x2"]).version
+    for start in (None, tiny_weights[2]):
+        assert Run(replace(CONFIG, name="clean-x2"), start).version == shipped + 1
+
+
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_biases_move_at_a_tenth_of_the_rate(optimizer: str, pictures: list[np.ndarray]) -> None:
     run = Run(replace(CONFIG, optimizer=optimizer, warmup=0))

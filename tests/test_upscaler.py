@@ -180,8 +180,50 @@ def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: n
     assert read_header(target.read_bytes(), "").width == 58
     with pytest.raises(PictureError, match=r"missing\.png"):
         srnet.upscale(tmp_path / "missing.png", tmp_path / "x.png", model=model)
-    with pytest.raises(OptionError, match="unknown option"):
-        srnet.load(model, sharpness=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sharpness": 3}, "unknown option 'sharpness': there are scale, width"),
+        ({"scale": 99}, "from 1 to 16, not 99"),
+        ({"scale": "4"}, "wrong type"),
+        ({"scale": 2, "width": 300}, "give one of scale"),
+        ({"height": 0}, "at least 1 pixel"),
+        ({"fit": (0, 9)}, "at least 1 pixel"),
+        ({"strength": -1}, "strength must be"),
+        ({"format": "bmp"}, "choose one of png"),
+        ({"quality": 101}, "quality is 1 to 100"),
+        ({"format": "avif", "lossless": True}, "without loss"),
+        ({"background": (0, 0, 256)}, "background is"),
+        ({"max_pixels": 0}, "max_pixels must be"),
+        ({"device": "abacus"}, "choose auto, cpu, cuda"),
+        ({"device": "cuda:x"}, "choose auto, cpu, cuda"),
+        ({"precision": "int3"}, "choose auto, float32"),
+    ],
+)
+def test_what_could_never_work_is_refused_at_once(
+    tiny_weights: dict[int, Path], options: dict, message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        srnet.load(str(tiny_weights[2]), **options)
+
+
+def test_lossless_is_refused_where_the_input_decides_the_format(fake_engine: type) -> None:
+    engine, jpeg = fake_engine(), io.BytesIO()
+    PIL.Image.new("RGB", (8, 8)).save(jpeg, "JPEG")
+    with pytest.raises(OptionError, match="without loss"):
+        Upscaler([engine]).upscale_bytes(jpeg.getvalue(), Options(lossless=True))
+    assert engine.shapes == []
+
+
+@pytest.mark.parametrize("thing", [3, None, [[1, 2], [3, 4]]])
+def test_other_kinds_are_refused_by_name(fake_engine: type, thing: object) -> None:
+    up = Upscaler([fake_engine()])
+    for work in (up, up.residual):
+        with pytest.raises(OptionError, match="a numpy array, a PIL image") as caught:
+            work(thing)
+        assert str(caught.value).endswith(f"not {type(thing).__name__}")
 
 
 def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None:
@@ -193,7 +235,6 @@ def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None
     [
         (Options(format="jpeg"), "background"),
         (Options(format="webp", width=17_000), "16383"),
-        (Options(format="avif", lossless=True), "without loss"),
     ],
 )
 def test_what_no_file_can_hold_is_refused_before_the_network(

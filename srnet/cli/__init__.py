@@ -5,16 +5,27 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from srnet import __version__
-from srnet.cli import compare, evaluate, export, info, serve, train, upscale
-from srnet.cli.console import FAILED, INTERRUPTED, USAGE, say
-from srnet.errors import Cancelled, OptionError, SRNetError
+from srnet.cli import compare, data, evaluate, export, info, serve, study, train, upscale
+from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say
+from srnet.errors import (
+    Cancelled,
+    DataError,
+    OptionError,
+    SetupError,
+    SRNetError,
+    WeightsError,
+)
+
+# What could not work with any picture: nothing was started.
+_UNUSABLE = (OptionError, SetupError, WeightsError, DataError)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +37,9 @@ app.command("info")(info.info)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("data")(data.data)
 app.command("export")(export.export)
+app.add_typer(study.app, name="study")
 app.command("serve")(serve.serve)
 app.command("health")(serve.health)
 
@@ -34,13 +47,17 @@ app.command("health")(serve.health)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; None takes the arguments of the process.
 
-    0 is success, 1 something failed, 2 wrong usage, 3 nothing to do, 130 interrupted. Errors
-    are one line on standard error; with ``SRNET_DEBUG=1`` in the environment they are raised.
+    0 is success; 1 something failed, or a result is there already; 2 nothing was started, as
+    the usage is wrong or what was asked for cannot work here; 3 nothing to do; 130 interrupted.
+    Errors are one line on standard error; with ``SRNET_DEBUG=1`` in the environment they are
+    raised.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     given = None if arguments is None else list(arguments)
+    if given is None:  # a process of its own: `docker stop` and `kill` are felt as Ctrl-C is
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = os.environ.get("SRNET_DEBUG") == "1"
     if debug:
         logging.basicConfig()
@@ -61,15 +78,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explained(error: Exception) -> tuple[int, str]:
     """The exit code for an error, and what to tell the user."""
     if hasattr(error, "format_message"):  # typer's own usage errors, whose class has moved
-        return USAGE, str(error.format_message())
-    if isinstance(error, OptionError):
-        return USAGE, str(error)
+        return UNUSABLE, _wrong_usage(error)
+    if isinstance(error, _UNUSABLE):
+        return UNUSABLE, str(error)
     if isinstance(error, SRNetError):
         return INTERRUPTED if isinstance(error, Cancelled) else FAILED, str(error)
     return FAILED, (
         f"unexpected {type(error).__name__}: {error} (this is a bug in srnet: "
         "SRNET_DEBUG=1 shows where)"
     )
+
+
+def _wrong_usage(error: Any) -> str:
+    """What typer refuses, with the help of the option: its own words are for programmers."""
+    option = getattr(error, "param", None)
+    if option is None:
+        return str(error.format_message())
+    name = "" if option.param_type_name == "argument" else f"{option.opts[-1]} "
+    verdict = "wrong value for" if error.message else "missing"
+    return f"{verdict} {name}{option.metavar}: {option.help}"
 
 
 def _print_version(wanted: bool) -> None:
@@ -83,7 +110,11 @@ def _srnet(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            metavar="",
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from srnet.errors import OptionError
 from srnet.image import SUFFIXES, format_for
-from srnet.naming import Job, find, plan, refuse_clashes, residual_name
+from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
 from srnet.upscaler import Upscaler
 
@@ -30,7 +30,7 @@ def arrange(
     Raises:
         OptionError: inputs are missing, or inputs and output do not go together.
     """
-    if STREAM in inputs or output == STREAM or (output is not None and _names_file(output)):
+    if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
         return [_single(inputs, output, options, residuals)], 0
@@ -53,11 +53,12 @@ def arrange(
     return jobs, ignored
 
 
-def _names_file(output: str) -> bool:
-    """Whether ``output`` is called like a picture, and not a folder."""
-    path = Path(output)
-    separated = output.endswith(("/", os.sep))
-    return path.suffix.lower() in SUFFIXES and not separated and not path.is_dir()
+def _names_file(output: str | None, inputs: Sequence[str]) -> bool:
+    """Whether ``output`` is called like a picture; that of one file, like any file."""
+    path = Path(output or "")
+    if not path.suffix or str(output).endswith(("/", os.sep)) or path.is_dir():
+        return False
+    return path.suffix.lower() in SUFFIXES or (len(inputs) == 1 and not Path(inputs[0]).is_dir())
 
 
 def _single(
@@ -68,13 +69,13 @@ def _single(
         raise OptionError(f"{output or STREAM} can take one picture only: give a folder to -o")
     source = None if inputs[0] == STREAM else Path(inputs[0])
     if source is not None:
-        find([source])  # it must be there
+        check_present([source])
     if output in (None, STREAM):
         target, kind = None, options.format
         if sys.stdout.isatty():
             raise OptionError("standard output is a terminal: give -o FILE, or redirect it")
-    elif _names_file(output):
-        target, kind = Path(output), format_for(Path(output))
+    elif _names_file(output, inputs):
+        target, kind = Path(output), _format_for(output)
         _check_writable(target.parent)
         if options.format not in (None, kind):
             raise OptionError(f"{output} is called like {kind}, but --format is {options.format}")
@@ -85,6 +86,13 @@ def _single(
     job = Job(source, target, kind, residual, b"" if source else _standard_input())
     refuse_clashes([job])
     return job
+
+
+def _format_for(output: str) -> str:
+    try:
+        return format_for(Path(output))
+    except OptionError as error:
+        raise OptionError(f"{error}; or, for a folder, give -o {output}/") from error
 
 
 def _check_writable(folder: Path) -> None:

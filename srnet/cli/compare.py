@@ -3,62 +3,114 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srnet.errors import OptionError
+from srnet.cli.console import say
+from srnet.cli.options import argument, flag, option
+from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
+    from srnet.compare import Score
     from srnet.image import Image
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A picture.")],
-    second: Annotated[Path, typer.Argument(help="Another; a smaller one is enlarged by bicubic.")],
+    first: Annotated[Path, argument("FIRST", "A picture.")],
+    second: Annotated[
+        Path, argument("SECOND", "Another; if one of the two is smaller, bicubic enlarges it.")
+    ],
     reference: Annotated[
-        Path | None, typer.Option(help="The true picture, to score both against.")
+        Path | None, option("FILE", "The true picture, to score both against.")
     ] = None,
     beside: Annotated[
-        list[Path] | None, typer.Option(help="More pictures to show in the side-by-side picture.")
+        list[Path] | None,
+        option("FILE", "One more picture to show beside them; may be given again."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Side-by-side picture to write.")
+        Path | None, option("FILE", "Side-by-side picture to write.", "-o", "--output")
     ] = None,
-    crops: Annotated[int, typer.Option(min=0, help="Detail crops, where the two differ most.")] = 3,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing picture.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+    crops: Annotated[
+        int, option("INTEGER", "Details to show, where the two differ most; 0 or more.")
+    ] = 3,
+    overwrite: Annotated[bool, flag("--overwrite", "Replace an existing --output.")] = False,
+    as_json: Annotated[bool, flag("--json", "Figures as JSON on standard output.")] = False,
 ) -> None:
-    """PSNR and SSIM on Y of two pictures, and a picture of both with enlarged details."""
-    from srnet.compare import same_size, score, side_by_side
-    from srnet.image import encode, format_for, write_atomic
+    """Score two pictures (PSNR, SSIM) and show them side by side.
 
-    if output is not None and output.exists() and not overwrite:
-        raise OptionError(f"{output} exists: choose another --output, or pass --overwrite")
-    a, b = _read(first), _read(second)
-    height, width = max(a.height, b.height), max(a.width, b.width)
-    a, b = same_size(a, height, width), same_size(b, height, width)
-    figures = {"first against second": score(a, b)}
-    panels = [a, b]
-    if reference is not None:
-        truth = _read(reference)
-        figures = {
-            "first against reference": score(a, truth),
-            "second against reference": score(b, truth),
-        }
-        panels.append(truth)
-    panels += [same_size(_read(path), height, width) for path in beside or ()]
+    The scores are on luma (Y): of FIRST against SECOND, or of both against --reference.
+    """
+    from srnet.compare import side_by_side
+    from srnet.image import encode, format_for, write_atomic
+    from srnet.naming import check_present
+
+    check_present([first, second, *(beside or ()), *filter(None, [reference])])
+    _check(output, crops, overwrite)
+    (a, b, *more), resized = _in_one_size([first, second, *(beside or ())])
+    truth = None if reference is None else _read(reference)
+    figures = _scores(a, b, truth)
+    panels = [a, b, *filter(None, [truth]), *more]
     if output is not None:
         write_atomic(output, encode([side_by_side(panels, crops)], format_for(output)))
     if as_json:
-        typer.echo(json.dumps({name: asdict(s) for name, s in figures.items()}, indent=1))
+        found = {name: asdict(s) for name, s in figures.items()}
+        typer.echo(json.dumps({**found, "resized": resized}, indent=1))
         return
     for name, s in figures.items():
         typer.echo(f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, largest {s.largest} levels")
     if output is not None:
         typer.echo(f"wrote {output}")
+
+
+def _check(output: Path | None, crops: int, overwrite: bool) -> None:
+    """Refuse before any work what could not be written after it."""
+    from srnet.image import format_for
+
+    if crops < 0:
+        raise OptionError(f"--crops must be at least 0, not {crops}")
+    if output is None:
+        return
+    format_for(output)
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists: choose another --output, or pass --overwrite")
+
+
+def _in_one_size(paths: Sequence[Path]) -> tuple[list[Image], list[str]]:
+    """The pictures in the size of the larger of the first two, and which ones were resized."""
+    from srnet.compare import same_size
+
+    pictures = [_read(path) for path in paths]
+    larger = max(pictures[:2], key=lambda picture: picture.height * picture.width)
+    resized = []
+    for i, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
+        pictures[i] = same_size(picture, larger.height, larger.width)
+        if pictures[i] is not picture:
+            resized.append(str(path))
+            say(
+                f"srnet: {path} was resized from {picture.width} x {picture.height} to "
+                f"{larger.width} x {larger.height} pixels by bicubic, to compare it"
+            )
+    return pictures, resized
+
+
+def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
+    from srnet.compare import score
+
+    if truth is None:
+        return {"first against second": score(a, b)}
+    if (truth.height, truth.width) != (a.height, a.width):
+        raise OptionError(
+            f"--reference has {truth.width} x {truth.height} pixels, but the pictures have "
+            f"{a.width} x {a.height}: give one of their size"
+        )
+    return {
+        "first against reference": score(a, truth),
+        "second against reference": score(b, truth),
+    }
 
 
 def _read(path: Path) -> Image:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from srnet.batch import Listener
-    from srnet.report import Report, Row
+    from srnet.report import Report, Row, Status
 
-FAILED, USAGE, NOTHING_DONE, INTERRUPTED = 1, 2, 3, 130  # exit codes
+# Exit codes: something failed, nothing was started, nothing to do, Ctrl-C.
+FAILED, UNUSABLE, NOTHING_DONE, INTERRUPTED = 1, 2, 3, 130
 
 
 def shown(text: str) -> str:
@@ -37,7 +38,7 @@ def summary(row: Row) -> str:
     text = f"{row.input} -> {row.output}"
     if row.input_size and row.output_size:
         sizes = ("x".join(map(str, size)) for size in (row.input_size, row.output_size))
-        text += "  " + " -> ".join(sizes)
+        text += "  " + " -> ".join(sizes) + ("  smaller than the input" if row.shrunk else "")
     if row.status != "done":
         return f"{text}  {row.status}"
     seconds = sum(row.seconds.values())
@@ -46,37 +47,48 @@ def summary(row: Row) -> str:
 
 
 def failure(row: Row) -> str:
-    """What failed, and why, named once."""
+    """What went wrong, and why, the picture named once."""
     reason = row.error or "no reason given"
     return reason if row.input in reason else f"{row.input}: {reason}"
 
 
-def conclude(report: Report, *, overwrite: bool, quiet: bool, plan: bool) -> int:
-    """Print how it ended, and return the exit code; ``plan`` prints what would be done."""
+def print_plan(report: Report) -> None:
+    """Print what would be done with each picture, and what would be left out."""
+    for row in report.rows:
+        if row.status in ("planned", "skipped"):
+            typer.echo(shown(summary(row)))
+
+
+def conclude(report: Report, *, overwrite: bool, quiet: bool, dry_run: bool) -> int:
+    """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
         say(f"srnet: error: no pictures there ({report.ignored} other files)")
         return NOTHING_DONE
-    if plan and not quiet:
-        for row in report.rows:
-            typer.echo(shown(summary(row)))
-    failed = [row for row in report.rows if row.status == "failed"]
-    if failed:
-        say(f"srnet: {len(failed)} of {len(report.rows)} pictures failed:")
-    for row in failed:
-        say(f"  {failure(row)}")
+    made = "would not be made" if dry_run else "not made"
+    _list(report, "refused", f"{made}, as something is there already")
+    _list(report, "failed", "would fail" if dry_run else "failed")
     if report.interrupted:
         cure = "start it again" if overwrite else "the same command with --skip-existing goes on"
         say(f"srnet: interrupted after {report.count('done')} of {len(report.rows)}: {cure}")
         return INTERRUPTED
-    if not quiet and report.seconds:
+    if not quiet and (report.seconds or dry_run):
         say(_totals(report))
-    return FAILED if failed else 0
+    return FAILED if report.count("refused") or report.count("failed") else 0
+
+
+def _list(report: Report, status: Status, verdict: str) -> None:
+    """The pictures with a status, each with its reason."""
+    rows = [row for row in report.rows if row.status == status]
+    if rows:
+        say(f"srnet: {len(rows)} of {len(report.rows)} pictures {verdict}:")
+    for row in rows:
+        say(f"  {failure(row)}")
 
 
 def _totals(report: Report) -> str:
-    counts = [
-        f"{n} {status}" for status in ("done", "skipped", "failed") if (n := report.count(status))
-    ]
+    counts = [f"{number} {status}" for status, number in report.counts().items() if number]
+    if shrunk := sum(row.shrunk and row.status in ("done", "planned") for row in report.rows):
+        counts.append(f"{shrunk} smaller than the input")
     if report.ignored:
         counts.append(f"{report.ignored} other files ignored")
     text = ", ".join(counts)

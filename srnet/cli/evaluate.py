@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from srnet.cli.options import Device, Precision, argument, flag, option
 from srnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -15,36 +16,45 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of high-resolution pictures.")],
+    folders: Annotated[
+        list[Path], argument("FOLDER", "Folders of pictures to shrink, enlarge and compare.")
+    ],
     model: Annotated[
         list[str],
-        typer.Option("-m", "--model", help="Model with its scale (photo-x2) or weights file."),
+        option(
+            "MODEL",
+            "Model with its scale (photo-x2), or a weights file; may be given again.",
+            "-m",
+            "--model",
+        ),
     ],
     jpeg: Annotated[
-        int | None, typer.Option(help="Compress the small pictures with this JPEG quality first.")
+        int | None,
+        option("QUALITY", "Compress the small pictures as JPEG first: from 1 to 100."),
     ] = None,
     photo: Annotated[
-        bool, typer.Option(help="Degrade as for photo weights: blur, noise, JPEG (seed 0).")
+        bool, flag("--photo", "Degrade as for photo weights: blur, noise, JPEG (seed 0).")
     ] = False,
-    limit: Annotated[int | None, typer.Option(help="First pictures only.")] = None,
-    strength: Annotated[float, typer.Option(min=0, max=1, help="0 is bicubic.")] = 1.0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32 for figures to quote; bfloat16 or auto.")
-    ] = "auto",
-    each: Annotated[bool, typer.Option(help="A row for each picture too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Rows as JSON on standard output.")
-    ] = False,
+    limit: Annotated[
+        int | None, option("INTEGER", "Only so many pictures, the first; 1 or more.")
+    ] = None,
+    strength: Annotated[float, option("NUMBER", "From 0 (bicubic) to 1.")] = 1.0,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    each: Annotated[bool, flag("--each", "A row for each picture too.")] = False,
+    as_json: Annotated[bool, flag("--json", "Rows as JSON on standard output.")] = False,
     record: Annotated[
-        bool, typer.Option(help="Write the means into the card of the weights file.")
+        bool, flag("--record", "Write the means into the card of the weights file.")
     ] = False,
 ) -> None:
-    """PSNR (dB) and SSIM on Y without a border of SCALE pixels, beside plain bicubic.
+    """Score models on folders of pictures (PSNR, SSIM), beside bicubic.
 
-    A folder with HR/ and LRbicx2/ (x3, x4) inside is read as a benchmark; in any other, the
-    small pictures are made by antialiased bicubic, as those of the benchmarks were.
+    The scores are on luma (Y), without a border of SCALE pixels.
+    A folder with HR/ and LRbicx2/ (x3, x4) inside is read as a benchmark. In any
+    other, antialiased bicubic makes the small pictures, as in the benchmarks.
     """
+    if limit is not None and limit < 1:
+        raise OptionError(f"--limit must be at least 1, not {limit}")
     rows = []
     for name in model:
         for folder in folders:
@@ -87,6 +97,8 @@ def _degradation(jpeg: int | None, photo: bool) -> Degrade:
     if jpeg is not None and photo:
         raise OptionError("give --jpeg or --photo, not both")
     if jpeg is not None:
+        if not 1 <= jpeg <= 100:
+            raise OptionError(f"--jpeg must be from 1 to 100, not {jpeg}")
         return jpeg_degradation(jpeg)
     return photo_degradation(0) if photo else degrade.clean
 

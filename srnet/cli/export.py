@@ -7,17 +7,21 @@ from typing import Annotated
 
 import typer
 
-from srnet.errors import OptionError
+from srnet.cli.options import argument, flag, option
+from srnet.errors import OptionError, OutputError
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Model with its scale (photo-x2) or weights file.")],
+    model: Annotated[str, argument("MODEL", "Model with its scale (photo-x2), or a weights file.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write; default MODEL.onnx here.")
+        Path | None, option("FILE", "File to write; default MODEL.onnx here.", "-o", "--output")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", "Replace an existing file.")] = False,
 ) -> None:
-    """Write a model as ONNX, checked against torch on three shapes."""
+    """Write a model as ONNX, checked against PyTorch.
+
+    Needs the packages of the extra called export.
+    """
     from srnet.export import SHAPES, export_onnx
     from srnet.weights import find
 
@@ -26,6 +30,9 @@ def export(
         raise OptionError(f"{model} comes in several scales: name one of them, such as {model}-x2")
     target = output or Path(files[0].stem + ".onnx")
     if target.exists() and not overwrite:
-        raise OptionError(f"{target} exists: choose another --output, or pass --overwrite")
+        raise OutputError(f"{target} exists: choose another --output, or pass --overwrite")
     difference = export_onnx(files[0], target)
-    typer.echo(f"{target}: at most {difference:.1e} from torch on {len(SHAPES)} shapes")
+    typer.echo(
+        f"wrote {target}: differs from PyTorch by at most {difference:.1e} of full scale "
+        f"on {len(SHAPES)} shapes"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from srnet.cli.console import shown
+from srnet.cli.options import argument, flag
 
 if TYPE_CHECKING:
     from srnet.card import Card
@@ -19,16 +21,15 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(help="A family, a name or a weights file; default all.")
+        str | None,
+        argument("MODEL", "Family (photo), one of its models (photo-x2), or a file; default all."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything as JSON, cards in full.")
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "Everything as JSON, cards in full.")] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="The cards as a page: weights/README.md.")
+        bool, flag("--markdown", "The cards as a page: how weights/README.md is made.")
     ] = False,
 ) -> None:
-    """The models with their cards, the devices here, and versions."""
+    """Show the models with their figures, the devices here, and versions."""
     from srnet.modelcard import parameters, weights_readme
     from srnet.report import versions
     from srnet.weights import find, read_card, shipped
@@ -48,11 +49,11 @@ def info(
         return
     _print_models(cards)
     for device in _devices():
-        automatic = f", --engine auto is {device['engine']}"
-        automatic += ", taken by --device auto" if device["auto"] else ""
+        automatic = "--device auto takes it; " if device["auto"] else ""
+        automatic += f"--engine auto is {device['engine']}, "
         typer.echo(
-            f"{device['name']}: {device['hardware']}; --precision auto is "
-            f"{device['precision']}{automatic}"
+            f"{device['name']}: {device['hardware']} "
+            f"({automatic}--precision auto is {device['precision']} on it)"
         )
     typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
 
@@ -78,7 +79,8 @@ def _print_models(cards: dict[Path, Card]) -> None:
     for card in cards.values():
         if card.metrics:
             scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
-            typer.echo(shown(f"{card.name}: {scores}"))
+            text = shown(f"{card.name}: {scores}")
+            typer.echo(textwrap.fill(text, Console().width, subsequent_indent="    "))
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srnet.errors import OptionError, SRNetError
+from srnet.cli.options import flag, option
+from srnet.errors import OptionError, SetupError, SRNetError
 
 if TYPE_CHECKING:
     from server.settings import Settings
@@ -17,25 +19,31 @@ _WAIT = 4.0  # seconds for an answer about health
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")
+        str | None,
+        option("ADDRESS", "Where to listen; default 127.0.0.1, and 0.0.0.0 is every address."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, option("PORT", "From 1 to 65535; default 8000, and 0 takes a free one.")
+    ] = None,
     print_settings: Annotated[
-        bool, typer.Option("--print-settings", help="Print every setting and end.")
+        bool, flag("--print-settings", "Print every setting and end.")
     ] = False,
 ) -> None:
-    """Serve the page and the HTTP interface. Every setting is a variable SRNET_... as well.
+    """Serve a page for browsers and an HTTP interface.
 
-    POST a picture to /v1/upscale, look at / with a browser, read /docs for the rest.
+    A browser shows the page at /. POST pictures to /v1/upscale. See also /docs.
+    Variables SRNET_... are the other settings: see --print-settings.
+    Needs the packages of the extra called serve.
     """
     given = {"host": host, "port": port}
     settings = _settings({name: value for name, value in given.items() if value is not None})
     if print_settings:
         _print(settings)
         return
-    from server.main import run
+    with suppress(KeyboardInterrupt):  # while it loads; then it ends in order by itself
+        from server.main import run
 
-    run(settings)
+        run(settings)
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -48,7 +56,7 @@ def _settings(given: dict[str, Any]) -> Settings:
 
         from server.settings import Settings
     except ImportError as error:
-        raise SRNetError(
+        raise SetupError(
             f"the service needs more packages ({error.name}): pip install 'srnet[serve]'"
         ) from error
     try:
@@ -72,17 +80,20 @@ def _print(settings: Settings) -> None:
 
 def health(
     port: Annotated[
-        int | None, typer.Option(help="Port of the service; else SRNET_PORT, else 8000.")
+        int | None, option("PORT", "Port of the service; default SRNET_PORT, else 8000.")
     ] = None,
 ) -> None:
-    """Ask the service on this machine whether it takes work: exit code 0 if so, else 1."""
+    """Ask the service on this machine whether it takes work.
+
+    Exit code 0 if so, else 1.
+    """
     import urllib.error
     import urllib.request
 
     host = os.environ.get("SRNET_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     host = f"[{host}]" if ":" in host else host
-    number = port if port is not None else int(os.environ.get("SRNET_PORT") or 8000)
+    number = _port() if port is None else port
     # Never through a proxy: what is asked about is this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -92,3 +103,12 @@ def health(
         raise SRNetError(f"the service is not ready (status {error.code})") from error
     except OSError as error:
         raise SRNetError(f"the service does not answer on {host} port {number}") from error
+
+
+def _port() -> int:
+    given = os.environ.get("SRNET_PORT") or "8000"
+    if given.startswith("tcp://"):  # from Kubernetes: see server/settings.py
+        return 8000
+    if not given.isdecimal():
+        raise OptionError(f"SRNET_PORT is {given!r}: set it to the number of a port, or --port")
+    return int(given)

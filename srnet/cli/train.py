@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from srnet.errors import OptionError
+from srnet.cli.options import RUN, Device, Precision, argument, flag, option
+from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from srnet.card import NetConfig
@@ -15,45 +14,50 @@ if TYPE_CHECKING:
 
 
 def train(
-    folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    folder: Annotated[Path, argument("FOLDER", "Folder of photographs.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Weights file to write, NAME-xS.safetensors.")
+        Path,
+        option("FILE", "Weights file to write, called NAME-x2.safetensors.", "-o", "--output"),
     ],
     size: Annotated[
-        str | None, typer.Option(help="fast, base or large; default base, or that of --start.")
+        str | None, option("SIZE", "fast, base or large; default base, or that of --start.")
     ] = None,
     features: Annotated[
-        int | None, typer.Option(help="Channels, instead of those of the size.")
+        int | None, option("INTEGER", "Channels, instead of those of the size.")
     ] = None,
     blocks: Annotated[
-        int | None, typer.Option(help="Residual blocks, instead of those of the size.")
+        int | None, option("INTEGER", "Residual blocks, instead of those of the size.")
     ] = None,
     degradation: Annotated[
-        str, typer.Option(help="clean (bicubic) or photo (blur, noise, JPEG).")
+        str, option("NAME", "clean (bicubic) or photo (blur, noise, JPEG).")
     ] = "clean",
     start: Annotated[
-        Path | None, typer.Option(help="Weights file to start from; another scale is fine.")
+        Path | None, option("FILE", "Weights file to start from; another scale is fine.")
     ] = None,
-    iterations: Annotated[int, typer.Option(help="Optimiser steps.")] = 20_000,
-    batch: Annotated[int, typer.Option(help="Patches a step, on each process.")] = 16,
-    patch: Annotated[int, typer.Option(help="Low-resolution pixels of a patch, each way.")] = 48,
-    optimizer: Annotated[str, typer.Option(help="muon or adam.")] = "muon",
-    lr: Annotated[
-        float, typer.Option(help="Peak learning rate; narrow networks bear 3e-3.")
-    ] = 1e-3,
-    seed: Annotated[int, typer.Option(help="Seed of weights and patches.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    compile_: Annotated[bool, typer.Option("--compile", help="Compile the network first.")] = False,
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 250,
-    validate: Annotated[Path | None, typer.Option(help="Folder of held-out photographs.")] = None,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2_000,
+    iterations: Annotated[int, option("INTEGER", "Steps of the optimiser.")] = 20_000,
+    batch: Annotated[int, option("INTEGER", "Patches a step, on each process.")] = 16,
+    patch: Annotated[int, option("PIXELS", "Side of a low-resolution patch.")] = 48,
+    optimizer: Annotated[str, option("NAME", "muon or adam.")] = "muon",
+    lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
+    seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    compile_: Annotated[bool, flag("--compile", "Compile the network first.", RUN)] = False,
+    save_every: Annotated[int, option("STEPS", "Steps between checkpoints.", panel=RUN)] = 250,
+    validate: Annotated[
+        Path | None, option("FOLDER", "Folder of held-out photographs.", panel=RUN)
+    ] = None,
+    validate_every: Annotated[
+        int, option("STEPS", "Steps between validations.", panel=RUN)
+    ] = 2_000,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with the licence of each picture.")
+        Path | None, option("FILE", "CSV with the licence of each picture.", panel=RUN)
     ] = None,
-    logs: Annotated[Path | None, typer.Option(help="Folder for the log and TensorBoard.")] = None,
+    logs: Annotated[
+        Path | None, option("FOLDER", "Where to put the log and TensorBoard's files.", panel=RUN)
+    ] = None,
 ) -> None:
-    """Train a network; a run that was cut off goes on when the same command is given again.
+    """Train a network; the same command goes on where it was cut off.
 
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
@@ -123,7 +127,7 @@ def _run(
         if output.with_suffix(".ckpt").exists():
             run.restore(output.with_suffix(".ckpt"))
         elif output.exists():
-            raise OptionError(f"{output} exists and has no checkpoint: choose another --output")
+            raise OutputError(f"{output} exists and has no checkpoint: choose another --output")
         output.parent.mkdir(parents=True, exist_ok=True)
         pictures = load_folder(folder)
         data = describe(folder, pictures, manifest)

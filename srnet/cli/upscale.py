@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srnet.cli.console import conclude, watch
-from srnet.errors import OptionError, OutputError
+from srnet.cli.console import conclude, print_plan, watch
+from srnet.cli.options import RUN, Device, Precision, argument, flag, option
+from srnet.errors import OptionError
 from srnet.weights import DEFAULT_FAMILY
 
 if TYPE_CHECKING:
@@ -22,129 +23,140 @@ if TYPE_CHECKING:
     from srnet.upscaler import Upscaler
     from srnet.work import Existing
 
-_SIZE, _NAMES, _FILE, _RUN = "Size", "Names", "Output file", "Run"
+_SIZE, _NAMES, _FILE = "Size", "Names", "Output file"  # panels of the help
 
 
 def upscale(
-    inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, folders, or - for standard input.")
-    ],
+    inputs: Annotated[list[str], argument("INPUT", "Pictures, folders, or - for standard input.")],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="File, folder, or - for standard output."),
+        option(
+            "PATH",
+            "File, folder (ending in / if it is new and has a dot), or - for standard output.",
+            "-o",
+            "--output",
+        ),
     ] = None,
     model: Annotated[
-        str, typer.Option("-m", "--model", help="photo, clean, fast; a name; or a weights file.")
+        str,
+        option(
+            "MODEL",
+            "Family (photo, clean or fast), one of its models (photo-x2), or a weights file.",
+            "-m",
+            "--model",
+        ),
     ] = DEFAULT_FAMILY,
     strength: Annotated[
-        float, typer.Option(help="Of what the network adds: 0 is bicubic, 1 is all.")
+        float, option("NUMBER", "How much of the detail to add: from 0 (bicubic) to 1 (all).")
     ] = 1.0,
     scale: Annotated[
         float | None,
-        typer.Option("-s", "--scale", help="Factor from 1 to 16.", rich_help_panel=_SIZE),
+        option(
+            "FACTOR",
+            "Any number from 1 to 16. Without a size: the smallest scale of the model, 2.",
+            "-s",
+            "--scale",
+            panel=_SIZE,
+        ),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Pixels.", rich_help_panel=_SIZE)] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels.", rich_help_panel=_SIZE)] = None,
+    width: Annotated[
+        int | None, option("PIXELS", "Width of the result, a whole number.", panel=_SIZE)
+    ] = None,
+    height: Annotated[
+        int | None, option("PIXELS", "Height of the result, a whole number.", panel=_SIZE)
+    ] = None,
     fit: Annotated[
-        str | None,
-        typer.Option(help="Box that the result fills.", metavar="WxH", rich_help_panel=_SIZE),
+        str | None, option("WxH", "Box in pixels that the result fills.", panel=_SIZE)
     ] = None,
     max_megapixels: Annotated[
-        float, typer.Option(help="Refuse larger results.", rich_help_panel=_SIZE)
+        float, option("NUMBER", "Refuse larger results; any number above 0.", panel=_SIZE)
     ] = 500.0,
     format_: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "FORMAT",
+            "png, jpeg, webp, tiff or avif; default that of the input.",
             "-f",
             "--format",
-            help="png, jpeg, webp, tiff or avif; default that of the input.",
-            rich_help_panel=_FILE,
+            panel=_FILE,
         ),
     ] = None,
     quality: Annotated[
         int | None,
-        typer.Option("-q", "--quality", help="1 to 100, where lossy.", rich_help_panel=_FILE),
+        option(
+            "INTEGER",
+            "From 1 to 100, for JPEG, WebP and AVIF.",
+            "-q",
+            "--quality",
+            panel=_FILE,
+        ),
     ] = None,
-    lossless: Annotated[
-        bool, typer.Option("--lossless", help="Lossless WebP.", rich_help_panel=_FILE)
-    ] = False,
+    lossless: Annotated[bool, flag("--lossless", "Write WebP without loss.", _FILE)] = False,
     background: Annotated[
         str | None,
-        typer.Option(
-            help="Under transparent pixels where the format has none.",
-            metavar="#RRGGBB",
-            rich_help_panel=_FILE,
-        ),
+        option("#RRGGBB", "Colour under transparent pixels where none can be kept.", panel=_FILE),
     ] = None,
     strip_metadata: Annotated[
-        bool,
-        typer.Option(
-            "--strip-metadata", help="Drop the colour profile and EXIF.", rich_help_panel=_FILE
-        ),
+        bool, flag("--strip-metadata", "Drop the colour profile and EXIF.", _FILE)
     ] = False,
     name: Annotated[
         str | None,
-        typer.Option(
-            help="Names of results: {stem} {ext} {scale} {model}, then {suffix}.",
-            metavar="PATTERN",
-            rich_help_panel=_NAMES,
+        option(
+            "PATTERN",
+            "Names of results: {stem} {ext} {scale} {model}, then {suffix}.",
+            panel=_NAMES,
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results.", rich_help_panel=_NAMES)
+        bool, flag("--overwrite", "Replace what is there already.", _NAMES)
     ] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option(
-            "--skip-existing", help="Go on with a run that was cut off.", rich_help_panel=_NAMES
+        flag(
+            "--skip-existing",
+            "Go on with a run that was cut off. A result that is there in the right size in "
+            "pixels is left as it is; its model and strength are not looked at.",
+            _NAMES,
         ),
     ] = False,
     residual: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for pictures of what the network added.",
-            metavar="FOLDER",
-            rich_help_panel=_NAMES,
-        ),
+        option("FOLDER", "Where to put pictures of what the network added.", panel=_NAMES),
     ] = None,
     tile: Annotated[
-        int, typer.Option(help="Input pixels of a tile, each way.", rich_help_panel=_RUN)
+        int,
+        option("PIXELS", "Side of a tile of the input; smaller takes less memory.", panel=RUN),
     ] = 768,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=_RUN)
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, float32 or bfloat16.", rich_help_panel=_RUN)
-    ] = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     engine: Annotated[
-        str, typer.Option(help="auto, torch or openvino.", rich_help_panel=_RUN)
+        str,
+        option(
+            "ENGINE", "auto (openvino where installed, else torch), torch or openvino.", panel=RUN
+        ),
     ] = "auto",
     jobs: Annotated[
         int,
-        typer.Option(min=1, help="Threads that decode, and that encode.", rich_help_panel=_RUN),
+        option("INTEGER", "Threads that decode, and as many that encode; at least 1.", panel=RUN),
     ] = 2,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan only.", rich_help_panel=_RUN)
+        bool, flag("--dry-run", "Say what would be done; write nothing.", RUN)
     ] = False,
     report: Annotated[
-        Path | None,
-        typer.Option(help="JSON file for a report.", metavar="FILE", rich_help_panel=_RUN),
+        Path | None, option("FILE", "Where to write a JSON report.", panel=RUN)
     ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="The report on standard output.", rich_help_panel=_RUN),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=_RUN)
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "The report on standard output.", RUN)] = False,
+    quiet: Annotated[bool, flag("--quiet", "Print errors only.", RUN)] = False,
 ) -> None:
     """Enlarge pictures: srnet upscale photo.jpg holiday/ -o larger/ -s 4
 
     Reads PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000; writes the first five.
     Folders keep their tree. A picture that fails does not stop the others.
-    Exit codes: 0 all is well, 1 a picture failed, 2 wrong usage, 3 no pictures, 130 interrupted.
+
+    Exit codes: 0 all is well, 1 a picture failed or its result was there already,
+    2 nothing was started (wrong usage, or no such device), 3 no pictures found,
+    130 interrupted.
     """
-    from srnet.batch import preview
     from srnet.cli.arrange import arrange
     from srnet.options import Options
     from srnet.product import load
@@ -164,33 +176,31 @@ def upscale(
         max_pixels=_pixels(max_megapixels),
     )
     existing = _existing(overwrite, skip_existing)
-    _check_report(report, dry_run)
+    _check_run(jobs, report, dry_run)
     upscaler = load(model, device=device, precision=precision, engine=engine)
-    _check(upscaler, options)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
     _check_stdout(work, as_json)
-    if dry_run:
-        result = preview(work, upscaler, options, existing=existing)
-    else:
-        result = _watched(work, upscaler, options, existing, jobs, quiet)
+    result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
     settings = {"model": model, "device": device, "precision": precision, "engine": engine}
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings=settings)
-    _publish(result, report, as_json)
-    show = dry_run and not as_json
-    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, plan=show))
+    _publish(result, report, as_json, plan=dry_run and not quiet)
+    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, dry_run=dry_run))
 
 
-def _watched(
+def _done(
     work: Sequence[Job],
     upscaler: Upscaler,
     options: Options,
     existing: Existing,
     threads: int,
     quiet: bool,
+    dry_run: bool,
 ) -> Report:
-    from srnet.batch import run
+    from srnet.batch import preview, run
 
+    if dry_run:
+        return preview(work, upscaler, options, existing=existing)
     with watch(quiet) as listener:
         return run(work, upscaler, options, existing=existing, threads=threads, listener=listener)
 
@@ -206,35 +216,24 @@ def _existing(overwrite: bool, skip: bool) -> Existing:
     return "replace" if overwrite else "skip" if skip else "refuse"
 
 
-def _check_report(report: Path | None, dry_run: bool) -> None:
+def _check_run(jobs: int, report: Path | None, dry_run: bool) -> None:
+    if jobs < 1:
+        raise OptionError(f"--jobs must be at least 1, not {jobs}")
     if report is not None and dry_run:
         raise OptionError("--dry-run writes nothing: take --json instead of --report")
     if report is not None and not report.parent.is_dir():
         raise OptionError(f"--report: there is no folder {report.parent}")
 
 
-def _publish(result: Report, report: Path | None, as_json: bool) -> None:
+def _publish(result: Report, report: Path | None, as_json: bool, *, plan: bool) -> None:
     from srnet.image import write_atomic
 
     if report is not None:
         write_atomic(report, result.to_json().encode("ascii"))
     if as_json:
         typer.echo(result.to_json())
-
-
-def _check(upscaler: Upscaler, options: Options) -> None:
-    """Refuse, before any work, options that could work for no picture."""
-    import numpy as np
-
-    from srnet.image import Image
-    from srnet.upscaler import write
-
-    side = 1_000_000  # so large that every target size is within reach
-    upscaler.size(side, side, options)
-    try:
-        write([Image(np.zeros((1, 1, 3), np.uint8))], options)
-    except OutputError as error:
-        raise OptionError(str(error)) from error
+    elif plan:
+        print_plan(result)
 
 
 def _format(name: str) -> str:

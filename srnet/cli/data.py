@@ -1,0 +1,95 @@
+"""``srnet data``: rebuild the training pictures that Debian packages provide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from srnet.cli.console import FAILED, say
+from srnet.cli.options import argument, flag, option
+
+if TYPE_CHECKING:
+    from srnet.debian import Result
+
+
+def data(
+    output: Annotated[Path, argument("FOLDER", "Where to write the pictures.")],
+    packages: Annotated[Path, option("FOLDER", "Where the .deb files are, or are to go.")] = Path(
+        "packages"
+    ),
+    download: Annotated[
+        bool, flag("--download", "Fetch missing packages with apt-get download.")
+    ] = False,
+    manifest: Annotated[
+        Path | None, option("FILE", "CSV of the pictures; default: the one of the weights.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        option("FOLDER", "Pictures that must not be among them, such as a benchmark."),
+    ] = None,
+    record: Annotated[
+        Path | None, option("FILE", "Write what was found into this CSV (debian.csv).")
+    ] = None,
+) -> None:
+    """Rebuild what Debian packages provide of the training set, and check every hash.
+
+    Says what is as it was, what differs and why, and where the rest of the set comes from.
+    """
+    from srnet.debian import known_facts, read_manifest, rebuild, write_facts
+    from srnet.weights import folder
+
+    listed = folder() / "manifest.csv" if manifest is None else manifest
+    rows = read_manifest(listed)
+    known = known_facts(listed.with_name("debian.csv"))
+    results = []
+    for result in rebuild(rows, output, partial(_archive, packages, download), known):
+        results.append(result)
+        if result.outcome != "identical":
+            say(f"{result.facts.file}: {result.outcome} ({result.reason})")
+    if record is not None:
+        write_facts(record, results)
+    _summarize(results, rows)
+    if against:
+        _refuse_alike(output, against)
+    if any(result.outcome in ("differs", "missing") for result in results):
+        raise typer.Exit(FAILED)
+
+
+def _archive(folder: Path, download: bool, package: str) -> Path | None:
+    from srnet.debian import archive_of
+
+    say(package)
+    return archive_of(package, folder, download)
+
+
+def _summarize(results: list[Result], rows: list[dict[str, str]]) -> None:
+    from srnet.debian import PREFIX
+
+    counts = Counter(result.outcome for result in results)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    typer.echo(f"{len(results)} pictures of Debian packages: {told or 'none in the manifest'}")
+    rest = Counter(row["source"] for row in rows if not row["source"].startswith(PREFIX))
+    if rest:
+        typer.echo(f"{rest.total()} pictures are not in Debian; their repositories:")
+    for source, count in sorted(rest.items()):
+        typer.echo(f"{count:5d}  https://github.com/{source.split(' ')[0]}")
+
+
+def _refuse_alike(output: Path, folders: list[Path]) -> None:
+    """Compare what was written with pictures that must not be among it."""
+    from srnet.data import find_pictures, read_rgb8
+    from srnet.likeness import alike, fingerprint
+
+    forbidden = [(str(file), read_rgb8(file)) for f in folders for file in find_pictures(f)]
+    mine = (fingerprint(str(file), read_rgb8(file)) for file in find_pictures(output))
+    found = list(alike(forbidden, mine))
+    for pair in found:
+        say(f"{pair.b} shows {pair.a}: {pair.bits} bits differ, {pair.matches} features agree")
+    if found:
+        say(f"srnet: {len(found)} pictures show what they must not: take them out")
+        raise typer.Exit(FAILED)
+    typer.echo(f"none of them shows any of {len(forbidden)} pictures")

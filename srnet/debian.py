@@ -1,0 +1,220 @@
+"""Rebuild the pictures of the training set that Debian packages provide.
+
+Each of them is a crop of a wallpaper: the photograph is reduced by a whole number with
+Pillow's bicubic (twice where its note says ``soft``), cut, and written as AVIF, 4:4:4, quality
+94, speed 8, two threads. With the same encoder that gives the same file, bit for bit. An encoder of
+another version gives other bytes from the same crop, so ``weights/debian.csv`` keeps the hash of
+the crop before encoding and of the source file too, and tells which of them is at fault.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import PIL.Image
+
+from srnet.encode import write_atomic
+from srnet.errors import DataError
+
+PREFIX = "Debian "  # of the sources in the manifest
+Outcome = Literal["identical", "same pixels", "differs", "missing"]
+
+_AVIF = {  # the encoder gives other bytes with other threads, so their number is fixed too
+    "quality": 94,
+    "speed": 8,
+    "subsampling": "4:4:4",
+    "max_threads": 2,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was true of one picture when the set was made: a row of ``debian.csv``."""
+
+    file: str
+    package: str  # name_version of the archive
+    source_sha256: str  # of the file in the package
+    crop_sha256: str  # of the bytes of the crop, RGB, before encoding
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one picture."""
+
+    facts: Facts
+    outcome: Outcome
+    reason: str = ""
+
+
+def read_manifest(path: Path) -> list[dict[str, str]]:
+    """The rows of a manifest or of ``debian.csv``.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def known_facts(path: Path) -> dict[str, Facts]:
+    """``debian.csv`` by file; empty where there is none."""
+    return {row["file"]: Facts(**row) for row in read_manifest(path)} if path.exists() else {}
+
+
+def write_facts(path: Path, results: list[Result]) -> None:
+    """Write ``debian.csv``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(Facts)]
+    writer.writerow(names)
+    writer.writerows([getattr(result.facts, name) for name in names] for result in results)
+    write_atomic(path, text.getvalue().encode())
+
+
+def packages(rows: list[dict[str, str]]) -> list[str]:
+    """The packages that some rows of a manifest come from, sorted."""
+    sources = {row["source"] for row in rows if row["source"].startswith(PREFIX)}
+    return sorted(source.removeprefix(PREFIX) for source in sources)
+
+
+def archive_of(package: str, folder: Path, download: bool) -> Path | None:
+    """``<package>_<version>_<architecture>.deb`` in a folder; fetched by apt-get if asked.
+
+    Raises:
+        DataError: apt-get is not there, or does not find the package.
+    """
+    found = sorted(folder.glob(f"{package}_*.deb"))
+    if not found and download:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["apt-get", "download", package]
+        try:
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
+        except FileNotFoundError as error:
+            raise DataError(
+                "there is no apt-get here: fetch the packages from https://packages.debian.org"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            raise DataError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
+        found = sorted(folder.glob(f"{package}_*.deb"))
+    return found[-1] if found else None
+
+
+def members(archive: Path, wanted: set[str]) -> dict[str, bytes]:
+    """Files of a Debian package by path, without its leading ``./``.
+
+    Raises:
+        DataError: not a package, or compressed in a way that Python cannot undo.
+    """
+    try:
+        _, data = next(part for part in _parts(archive) if part[0].startswith("data.tar"))
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            found = {}
+            for member in tar:
+                path = member.name.removeprefix("./")
+                if path in wanted and (file := tar.extractfile(member)):
+                    found[path] = file.read()
+            return found
+    except (OSError, StopIteration, tarfile.TarError, ValueError) as error:
+        raise DataError(f"{archive} cannot be read as a Debian package ({error})") from error
+
+
+def _parts(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of an ``ar`` archive, which is what a package is."""
+    data = archive.read_bytes()
+    if not data.startswith(b"!<arch>\n"):
+        raise ValueError("no ar archive")
+    place = 8
+    while place + 60 <= len(data):
+        header = data[place : place + 60]
+        size = int(header[48:58])
+        yield header[:16].decode().strip().rstrip("/"), data[place + 60 : place + 60 + size]
+        place += 60 + size + size % 2
+
+
+def rebuild(
+    rows: list[dict[str, str]],
+    output: Path,
+    archives: Callable[[str], Path | None],
+    known: dict[str, Facts],
+) -> Iterator[Result]:
+    """Make the pictures of some rows of the manifest under ``output``, package by package."""
+    for package in packages(rows):
+        own = [row for row in rows if row["source"] == PREFIX + package]
+        archive = archives(package)
+        if archive is None:
+            for row in own:
+                yield Result(Facts(row["file"], package, "", ""), "missing", "no such package")
+            continue
+        contents = members(archive, {row["origin"] for row in own})
+        version = archive.name.rsplit("_", 1)[0].replace("%3a", ":")
+        for row in own:
+            yield _rebuilt(row, contents.get(row["origin"]), version, output, known)
+
+
+def _rebuilt(
+    row: dict[str, str], source: bytes | None, package: str, output: Path, known: dict[str, Facts]
+) -> Result:
+    if source is None:
+        reason = f"{package} has no {row['origin']}"
+        return Result(Facts(row["file"], package, "", ""), "missing", reason)
+    crop = cut(source, row)
+    facts = Facts(row["file"], package, _sha256(source), _sha256(crop.tobytes()))
+    file = encoded(crop)
+    path = output / row["file"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, file)
+    if _sha256(file) == row["sha256"]:
+        return Result(facts, "identical")
+    before = known.get(row["file"])
+    if before is None:
+        return Result(facts, "differs", "the crop was never recorded")
+    if before.crop_sha256 == facts.crop_sha256:
+        return Result(facts, "same pixels", "another AVIF encoder")
+    if before.source_sha256 == facts.source_sha256:
+        return Result(facts, "differs", "another JPEG decoder or another bicubic")
+    return Result(facts, "differs", f"{before.package} had another file than {package}")
+
+
+def cut(source: bytes, row: dict[str, str]) -> PIL.Image.Image:
+    """The crop of one row of the manifest, RGB, before it is encoded.
+
+    Raises:
+        DataError: the row does not say how, or the source has another size than it says.
+    """
+    note = re.match(r"(\d+)x(\d+) original, /(\d)", row["note"])
+    with PIL.Image.open(io.BytesIO(source)) as opened:
+        picture = opened.convert("RGB")
+    if note is None or picture.size != (int(note[1]), int(note[2])):
+        raise DataError(
+            f"{row['file']}: the source has {picture.width} x {picture.height} pixels, "
+            f"which does not fit the note {row['note']!r}"
+        )
+    again = re.search(r"soft->extra /(\d)", row["note"])
+    for factor in (int(note[3]), int(again[1]) if again else 1):
+        if factor > 1:
+            size = (picture.width // factor, picture.height // factor)
+            picture = picture.resize(size, PIL.Image.Resampling.BICUBIC)
+    x, y, width, height = (int(row[name]) for name in ("x", "y", "width", "height"))
+    return picture.crop((x, y, x + width, y + height))
+
+
+def encoded(crop: PIL.Image.Image) -> bytes:
+    """The crop as the training set has it."""
+    file = io.BytesIO()
+    crop.save(file, "AVIF", **_AVIF)
+    return file.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

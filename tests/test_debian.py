@@ -1,0 +1,145 @@
+"""Rebuilding crops from packages: an archive made here, and what is said when hashes differ."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from srnet import weights
+from srnet.cli import main
+from srnet.debian import cut, encoded, known_facts, members, packages, read_manifest
+from srnet.errors import DataError
+
+ORIGIN = "usr/share/backgrounds/hill.png"
+MANIFEST = Path(__file__).parent.parent / "weights" / "manifest.csv"
+
+
+def picture(seed: int = 0) -> bytes:
+    small = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(small).resize((300, 200), PIL.Image.Resampling.BICUBIC).save(file, "PNG")
+    return file.getvalue()
+
+
+def package(path: Path, content: bytes) -> None:
+    """A Debian package: an ar archive of three members, the last one with the files."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:xz") as archive:
+        member = tarfile.TarInfo(f"./{ORIGIN}")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    data = b"!<arch>\n"
+    for name, part in (
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.xz", b"odd"),
+        ("data.tar.xz", tar.getvalue()),
+    ):
+        data += f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(part):<10}`\n".encode()
+        data += part + b"\n" * (len(part) % 2)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def row(**changes: str) -> dict[str, str]:
+    return {
+        "file": "train/hill_0.avif",
+        "width": "40",
+        "height": "30",
+        "x": "8",
+        "y": "12",
+        "source": "Debian hills",
+        "origin": ORIGIN,
+        "note": "300x200 original, /2; r=1.1; soft->extra /2",
+        "sha256": "",
+        **changes,
+    }
+
+
+def write(path: Path, *rows: dict[str, str]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_crop_is_reduced_twice_and_cut() -> None:
+    crop = cut(picture(), row())
+    with PIL.Image.open(io.BytesIO(picture())) as whole:
+        half = whole.resize((150, 100), PIL.Image.Resampling.BICUBIC)
+    quarter = half.resize((75, 50), PIL.Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(crop, np.asarray(quarter)[12:42, 8:48])
+    with pytest.raises(DataError, match="300 x 200"):
+        cut(picture(), row(note="301x200 original, /2"))
+
+
+def test_identical_then_another_encoder_then_another_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archives, out = tmp_path / "packages", tmp_path / "set"
+    package(archives / "hills_1%3a2-3_all.deb", picture())
+    sha256 = hashlib.sha256(encoded(cut(picture(), row()))).hexdigest()
+    manifest = write(tmp_path / "manifest.csv", row(sha256=sha256), row(source="a/b (c)", file="x"))
+    record = tmp_path / "debian.csv"
+    command = ["data", str(out), "--packages", str(archives), "--manifest", str(manifest)]
+    assert main([*command, "--record", str(record)]) == 0
+    told = capsys.readouterr().out
+    assert "1 identical" in told
+    assert "1  https://github.com/a/b\n" in told
+    assert hashlib.sha256((out / "train/hill_0.avif").read_bytes()).hexdigest() == sha256
+    assert known_facts(record)["train/hill_0.avif"].package == "hills_1:2-3"
+
+    write(manifest, row(sha256="0" * 64))
+    assert main(command) == 0
+    assert "same pixels (another AVIF encoder)" in capsys.readouterr().err
+
+    package(archives / "hills_1%3a2-3_all.deb", picture(1))
+    assert main(command) == 1
+    assert "hills_1:2-3 had another file" in capsys.readouterr().err
+
+    (archives / "hills_1%3a2-3_all.deb").unlink()
+    assert main(command) == 1
+    assert "missing (no such package)" in capsys.readouterr().err
+
+
+def test_what_must_not_be_there_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archives, forbidden = tmp_path / "packages", tmp_path / "forbidden"
+    package(archives / "hills_1_all.deb", picture())
+    manifest = write(
+        tmp_path / "manifest.csv", row(note="300x200 original, /1", width="250", height="180")
+    )
+    forbidden.mkdir()
+    (forbidden / "other.png").write_bytes(picture(2))
+    command = ["data", str(tmp_path / "set"), "--packages", str(archives)]
+    command += ["--manifest", str(manifest), "--against", str(forbidden)]
+    assert main(command) == 1  # the hash of the manifest is empty
+    assert "none of them shows any of 1 pictures" in capsys.readouterr().out
+    (forbidden / "same.png").write_bytes(picture())
+    assert main(command) == 1
+    assert "same.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"!<arch>\n", b"no archive at all"])
+def test_what_is_no_package_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.deb").write_bytes(content)
+    with pytest.raises(DataError, match="Debian package"):
+        members(tmp_path / "a.deb", {ORIGIN})
+
+
+@pytest.mark.skipif(not weights.shipped(), reason="no weights in this checkout")
+def test_every_picture_of_debian_is_recorded() -> None:
+    rows = read_manifest(MANIFEST)
+    own = {r["file"]: r["source"].removeprefix("Debian ") for r in rows if "Debian" in r["source"]}
+    facts = known_facts(MANIFEST.with_name("debian.csv"))
+    assert {name: fact.package.split("_")[0] for name, fact in facts.items()} == own
+    assert all(len(f.source_sha256) == len(f.crop_sha256) == 64 for f in facts.values())
+    assert len(packages(rows)) == 7
