@@ -40,6 +40,6 @@ WORKDIR /data
 VOLUME /var/lib/srnet
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["srnet", "health"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["srnet", "health"]
 ENTRYPOINT ["srnet"]
 CMD ["--help"]

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,9 +99,14 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native else torch.float32
-    if device.type == "mps" or _seconds(torch.bfloat16) > BFLOAT16_PAYS * _seconds(torch.float32):
-        return torch.float32
-    return torch.bfloat16
+    return torch.bfloat16 if device.type == "cpu" and _bfloat16_pays() else torch.float32
+
+
+@cache  # one answer for a process: pictures must not differ with the load of the machine
+def _bfloat16_pays() -> bool:
+    import torch
+
+    return _seconds(torch.bfloat16) <= BFLOAT16_PAYS * _seconds(torch.float32)
 
 
 def _seconds(dtype: torch.dtype) -> float:

@@ -80,10 +80,17 @@ class LocalEngine(ABC):
     A subclass says how to load and how to run one batch.
     """
 
-    def __init__(self, weights: Path, precision: str, turnstile: Turnstile | None) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        turnstile: Turnstile | None = None,
+    ) -> None:
+        check_names(device, precision)
         self.card = read_card(weights)
         self.dtype = ""  # of the residual, once loaded: float32 or bfloat16
-        self._weights, self._precision = weights, precision
+        self._weights, self._device, self._precision = weights, device, precision
         self._turnstile = Turnstile() if turnstile is None else turnstile
         self._loading, self._loaded = threading.Lock(), False
 
@@ -148,17 +155,6 @@ class TorchEngine(LocalEngine):
     The base is computed in float32 always, the residual in ``precision``: ``auto`` takes
     bfloat16 where it was measured to be faster.
     """
-
-    def __init__(
-        self,
-        weights: Path,
-        device: str = "auto",
-        precision: str = "auto",
-        turnstile: Turnstile | None = None,
-    ) -> None:
-        super().__init__(weights, precision, turnstile)
-        check_names(device, precision)
-        self._device = device
 
     def _load(self) -> None:
         import torch

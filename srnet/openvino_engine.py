@@ -21,7 +21,6 @@ from srnet.cache import Cache, key, user_folder
 from srnet.device import (
     BFLOAT16_PAYS,
     best_seconds,
-    check_names,
     gpu_possible,
     thread_limit,
 )
@@ -69,8 +68,7 @@ class OpenVINOEngine(LocalEngine):
         turnstile: Turnstile | None = None,
         cache: Path | None = None,
     ) -> None:
-        super().__init__(weights, precision, turnstile)
-        check_names(device, precision)
+        super().__init__(weights, device, precision, turnstile)
         if device not in ("auto", "cpu"):
             raise OptionError(f"OpenVINO runs on the CPU here, not on {device}: use --engine torch")
         if not all(map(find_spec, _EXTRA)):
@@ -87,7 +85,8 @@ class OpenVINOEngine(LocalEngine):
             if not self._restore(cache.read(entry) or {}):
                 parts = self._build()
                 cache.write(entry, parts)
-                self._restore(parts)
+                if not self._restore(parts):
+                    raise RuntimeError("what it compiled cannot be loaded")
         except RuntimeError as error:
             raise DeviceError(
                 f"OpenVINO cannot prepare {self.card.name}: {error}; try --engine torch"

@@ -31,7 +31,7 @@ def load(
     ``model`` is a family (``photo``, ``clean``, ``fast``), one of its members (``photo-x2``)
     or the path of a weights file; ``device`` is auto, cpu, cuda or mps; ``precision`` is
     auto, float32 or bfloat16; ``engine`` is auto, torch or openvino (auto takes OpenVINO where
-    it is installed and there is no GPU). Upscalers that share a ``turnstile`` share the device
+    it is installed, on x86-64 without a GPU). Upscalers that share a ``turnstile`` share the device
     batch by batch. The rest are fields of :class:`srnet.options.Options`, for example
     ``scale=4``; without a size, pictures are enlarged by the smallest scale of the model (2).
 

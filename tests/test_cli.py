@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -172,8 +173,8 @@ def test_quality(up, here):
 
 
 def test_lossless(up):
-    assert up("a.png", "-o", "a.webp", "--lossless", "--precision", "float32") == 0
-    assert up("a.png", "-o", "b.png", "--precision", "float32") == 0
+    assert up("a.png", "-o", "a.webp", "--lossless") == 0
+    assert up("a.png", "-o", "b.png") == 0
     assert np.array_equal(read(Path("a.webp")).rgb, read(Path("b.png")).rgb)
 
 
@@ -309,6 +310,19 @@ def test_no_pictures(up, here, capsys):
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_engine(up, monkeypatch, engine):
+    used = []
+    for module, kind in (("engine", "TorchEngine"), ("openvino_engine", "OpenVINOEngine")):
+        made = getattr(importlib.import_module(f"srnet.{module}"), kind)
+        attempt = made._attempt
+        monkeypatch.setattr(
+            made, "_attempt", lambda e, x, attempt=attempt: used.append(type(e)) or attempt(e, x)
+        )
+    assert up("a.png", "-o", "b.png", "--engine", engine) == 0
+    assert {kind.__name__.lower() for kind in used} == {f"{engine}engine"}
+
+
 def test_max_megapixels(up, capsys):
     assert up("a.png", "-o", "b.png", "--max-megapixels", "0.0001") == 1
     assert "limit" in capsys.readouterr().err
@@ -355,6 +369,7 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--width", "9.5"], "value for --width PIXELS: Width of the result"),
         ([], "missing INPUT: Pictures, folders"),
         (["a.png", "-o", "out", "--precision", "int3"], "unknown precision"),
+        (["a.png", "-o", "out", "--engine", "abacus"], "unknown engine 'abacus'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_nothing_is_done(up, here, capsys, arguments, message):

@@ -160,6 +160,14 @@ def test_errors_say_what_to_do(
         OpenVINOEngine(tiny_weights[2])
 
 
+def test_a_form_that_cannot_be_loaded_is_one_clear_error(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenVINOEngine, "_restore", lambda *_: False)
+    with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2.*--engine torch"):
+        run(tiny_weights[2], tmp_path)
+
+
 def _no_build(_: OpenVINOEngine) -> dict[str, bytes]:
     raise RuntimeError("broken")
 

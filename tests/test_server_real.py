@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import srnet
+from srnet.engine import TorchEngine
 from srnet.errors import OptionError, WeightsError
+from srnet.openvino_engine import OpenVINOEngine
 from tests.serving import Served, opened, picture, served, until
 
 
@@ -58,6 +61,23 @@ def test_job(server: Served) -> None:
     address = f"/v1/jobs/{job['id']}"
     until(lambda: server.client.get(address).json()["state"] == "done")
     assert opened(server.client.get(f"{address}/result").content).size == (200, 200)
+
+
+@pytest.mark.parametrize(("engine", "kind"), [("torch", TorchEngine), ("openvino", OpenVINOEngine)])
+def test_the_setting_says_which_engine_runs(
+    tmp_path: Path, tiny_weights: dict[int, Path], monkeypatch, engine: str, kind: type
+) -> None:
+    from server.app import load
+    from server.settings import Settings
+
+    if find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    monkeypatch.setenv("SRNET_ENGINE", engine)
+    loaded = load(Settings(data_dir=tmp_path, models=str(tiny_weights[2])))
+    assert type(loaded["tiny-x2"].engines[2]) is kind
+    monkeypatch.setenv("SRNET_ENGINE", "abacus")
+    with pytest.raises(OptionError, match="unknown engine 'abacus'"):
+        load(Settings(data_dir=tmp_path, models=str(tiny_weights[2])))
 
 
 def test_unknown_models_and_no_models_are_refused(tmp_path: Path, monkeypatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from srnet import degrade, load, tiles, weights
-from srnet.data import read_rgb8
+from srnet.data import Pixels, read_rgb8
 from srnet.engine import TorchEngine
 from srnet.evaluate import jpeg_degradation, mean, pairs, scores
 from srnet.image import Image
@@ -54,19 +54,37 @@ def test_halo_is_the_measured_reach(name: str) -> None:
     assert reach >= card.halo - 2  # a dead unit at the very end of the longest path is possible
 
 
-def test_better_than_bicubic_and_faithful(name: str) -> None:
+def test_better_than_bicubic_and_faithful(name: str, request: pytest.FixtureRequest) -> None:
     """On what it was trained for: `photo` on a JPEG, of a smooth picture here."""
-    high, scale = read_rgb8(PICTURE), weights.read_card(SHIPPED[name]).scale
-    photo = name.startswith("photo")
-    low, up = degrade.clean(high, scale), load(name, device="cpu", precision="float32")
-    low = degrade.jpeg(low, 60) if photo else low
+    if name.startswith("photo"):
+        reason = "photo gains 0.2 dB at x2 and 0.01 dB at x4 on this picture: it is to be 0.3"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    high, low, up, scale = degraded(name)
     bicubic = Upscaler([up.engines[scale]], Options(strength=0))
     ours, theirs = (psnr(luma(u(Image(low)).rgb), luma(high), scale) for u in (up, bicubic))
-    assert ours > theirs + (0 if photo else 0.2)  # JPEG leaves little to add there
+    assert ours > theirs + 0.3
+
+
+def test_faithful_and_for_a_jpeg_no_worse_than_others(name: str) -> None:
+    high, low, up, scale = degraded(name)
+    photo = name.startswith("photo")
     assert consistency(low, up(low)) > (35 if photo else 45)
     if photo:
+        bicubic = Upscaler([up.engines[scale]], Options(strength=0))
         clean = load(f"clean-x{scale}", device="cpu", precision="float32")
-        assert ours > psnr(luma(clean(Image(low)).rgb), luma(high), scale) + 0.2
+        ours, plain, undamaged = (
+            psnr(luma(u(Image(low)).rgb), luma(high), scale) for u in (up, bicubic, clean)
+        )
+        assert ours > plain
+        assert ours > undamaged + 0.2
+
+
+def degraded(name: str) -> tuple[Pixels, Pixels, Upscaler, int]:
+    """A picture, what a model is given of it, the model and its scale."""
+    high, scale = read_rgb8(PICTURE), weights.read_card(SHIPPED[name]).scale
+    low = degrade.clean(high, scale)
+    low = degrade.jpeg(low, 60) if name.startswith("photo") else low
+    return high, low, load(name, device="cpu", precision="float32"), scale
 
 
 def test_photo_is_half_a_decibel_better_on_jpeg(name: str) -> None:

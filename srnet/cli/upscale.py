@@ -132,7 +132,9 @@ def upscale(
     engine: Annotated[
         str,
         option(
-            "ENGINE", "auto (openvino where installed, else torch), torch or openvino.", panel=RUN
+            "ENGINE",
+            "auto (openvino if installed, on x86-64 without GPU), torch or openvino.",
+            panel=RUN,
         ),
     ] = "auto",
     jobs: Annotated[
