@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 import srnet
-from server import problems, routes_jobs, routes_pictures, routes_service
+from server import answers, routes_jobs, routes_pictures, routes_service
 from server.edge import Edge
 from server.jobs import Jobs
 from server.line import Line
@@ -63,7 +63,7 @@ def create_app(
     )
     app.state.service = service
     app.state.jobs = Jobs(service, line)
-    problems.install(app)
+    answers.install(app)
     app.include_router(routes_pictures.router)
     app.include_router(routes_jobs.router)
     app.include_router(routes_service.router)
@@ -79,7 +79,7 @@ def _let_in(app: FastAPI, origins: tuple[str, ...]) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=origins,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
         expose_headers=["*"],
     )

@@ -35,8 +35,13 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"<p>{_text(document['info']['description'])}</p>"
     yield '<p><a href="openapi.json">OpenAPI document</a> · <a href="./">The page</a></p>'
     for path, operations in document["paths"].items():
+        methods: dict[str, list[str]] = {}  # of one summary: they do the same
         for method, operation in operations.items():
-            yield f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>"
+            methods.setdefault(operation["summary"], []).append(method)
+        for method, *others in methods.values():
+            operation = operations[method]
+            also = "".join(f" or <code>{other.upper()}</code>" for other in others)
+            yield f"<section><h2><code>{method.upper()} {escape(path)}</code>{also}</h2>"
             yield f"<p><strong>{escape(operation['summary'])}.</strong> "
             yield f"{_text(operation.get('description', ''))}</p>"
             yield from _parameters(operation.get("parameters", []))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from server import problems as problem_kinds
 from srnet.image import FORMATS
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 _BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 _READ = (
@@ -36,7 +38,7 @@ REFUSALS = (
     "time-limit",
 )
 
-PICTURE_BODY: Mapping[str, Any] = {
+_PICTURE_BODY: Mapping[str, Any] = {
     "required": True,
     "description": "One picture: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or JPEG 2000.",
     "content": {
@@ -76,6 +78,18 @@ def pictures(description: str, headers: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content, "headers": dict(headers)}
 
 
+def takes_picture(router: APIRouter, path: str, **described: Any) -> Callable[[Handler], Handler]:
+    """Decorate what answers pictures sent by POST, or by PUT, which is what ``curl -T`` does."""
+
+    def register(handler: Handler) -> Handler:
+        extra = {"requestBody": _PICTURE_BODY}
+        for method in ("POST", "PUT"):
+            router.add_api_route(path, handler, methods=[method], openapi_extra=extra, **described)
+        return handler
+
+    return register
+
+
 def complete(app: FastAPI, keys: bool) -> None:
     """Let ``app.openapi()`` tell of problems, and of the header that every answer has.
 
@@ -104,6 +118,9 @@ def _amend(document: dict[str, Any], keys: bool) -> None:
             unprocessable = operation["responses"].get("422", {}).get("content", {})
             if list(unprocessable) == ["application/json"]:
                 del operation["responses"]["422"]  # FastAPI's guess, where nothing can be wrong
+            # Strictly an answer of the path, for which the document has no place.
+            refused = {str(status): told for status, told in problems("method-not-allowed").items()}
+            operation["responses"] = dict(sorted((operation["responses"] | refused).items()))
             for response in operation["responses"].values():
                 headers = response.setdefault("headers", {})
                 headers["X-Request-ID"] = _header("The one that was sent, or a new one.")

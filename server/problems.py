@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
 
 from srnet.errors import (
     DeviceError,
@@ -106,49 +104,6 @@ def answer(problem: Problem, request: Request) -> Response:
     return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(SRNetError, _on_srnet)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-
-
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return answer(error, request)
-
-
-async def _on_srnet(request: Request, error: Exception) -> Response:
-    assert isinstance(error, SRNetError)
-    return answer(from_error(error), request)
-
-
-async def _on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    wrong = [
-        {"where": ".".join(str(part) for part in item["loc"][1:]), "message": item["msg"]}
-        for item in error.errors()
-    ]
-    detail = "; ".join(f"{item['where'] or 'the query'}: {item['message']}" for item in wrong[:5])
-    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request)
-
-
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        problem = Problem("not-found", "There is nothing at this address; /docs lists what is.")
-    elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        problem = Problem("method-not-allowed", f"Use {allowed or 'another method'} here.")
-        response = answer(problem, request)
-        response.headers["Allow"] = allowed
-        return response
-    else:
-        problem = Problem("malformed-request", "The request cannot be read.")
-    return answer(problem, request)
-
-
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI ``responses`` for some kinds, one example each."""
     responses: dict[int | str, dict[str, Any]] = {}
@@ -173,6 +128,10 @@ def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
         if status in (429, 503):
             response["headers"] = {
                 "Retry-After": {"description": "seconds", "schema": {"type": "integer"}}
+            }
+        if status == 405:
+            response["headers"] = {
+                "Allow": {"description": "What may be used.", "schema": {"type": "string"}}
             }
     return responses
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from server.auth import Caller
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
-from server.openapi import PICTURE_BODY, PICTURE_HEADERS, REFUSALS, pictures, problems
+from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
 from server.query import Wished
 from server.service import service_of
 from server.store import Job
@@ -60,8 +60,8 @@ class JobState(BaseModel):
 _AT_ID = problems("unauthorized", "not-found")
 
 
-@router.put("", status_code=202, include_in_schema=False)  # curl -T
-@router.post(
+@takes_picture(
+    router,
     "",
     status_code=202,
     summary="Make a job",
@@ -75,7 +75,6 @@ _AT_ID = problems("unauthorized", "not-found")
             *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")), "key-reused"
         ),
     },
-    openapi_extra={"requestBody": PICTURE_BODY},
 )
 async def create(
     request: Request,

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
 from server.negotiate import disposition, picture_headers, result_name
-from server.openapi import PICTURE_BODY, PICTURE_HEADERS, REFUSALS, pictures, problems
+from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
 from server.query import Wished, Wishes, chosen
 from server.service import Service, service_of, while_connected
 from server.work import Result, Stop, Task, enlarge, inspect, show_residual
@@ -24,26 +24,23 @@ _Work = Callable[[Task, Stop], Result]
 _ACCEPT = Header("*/*", description="Chooses the format where `format` is absent.", max_length=1000)
 
 
-@router.put("/upscale", response_class=Response, include_in_schema=False)  # curl -T
-@router.post(
+@takes_picture(
+    router,
     "/upscale",
     summary="Enlarge a picture",
     response_class=Response,
     responses={200: pictures("The enlarged picture.", PICTURE_HEADERS), **problems(*REFUSALS)},
-    openapi_extra={"requestBody": PICTURE_BODY},
 )
 async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
     """The picture comes as the form field `file` or as the whole body; options in the query.
 
     `curl -F file=@in.jpg 'localhost:8000/v1/upscale?scale=4' -o out.jpg`
-
-    `PUT` does the same, since that is what `curl -T in.jpg` sends.
     """
     return await _respond(request, wishes, accept, enlarge)
 
 
-@router.put("/residual", response_class=Response, include_in_schema=False)
-@router.post(
+@takes_picture(
+    router,
     "/residual",
     summary="Show what the network adds",
     response_class=Response,
@@ -51,7 +48,6 @@ async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _AC
         200: pictures("Grey where nothing is added.", PICTURE_HEADERS),
         **problems(*REFUSALS),
     },
-    openapi_extra={"requestBody": PICTURE_BODY},
 )
 async def residual(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
     """Takes what `/v1/upscale` takes, and answers with the difference from bicubic, enhanced.

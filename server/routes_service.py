@@ -13,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from server.auth import Caller
 from server.docs import page
 from server.openapi import problems
-from server.problems import Problem
 from server.service import service_of
 
 router = APIRouter()
@@ -89,14 +88,14 @@ async def index() -> Response:
     return _file("index.html")
 
 
-@router.get("/{name}", include_in_schema=False)
-async def asset(name: str) -> Response:
-    """The files that the page is made of; the name is looked up, never opened."""
-    return _file(name)
+async def asset(request: Request) -> Response:
+    """A file that the page is made of; each has a route of its own."""
+    return _file(request.scope["route"].path.removeprefix("/"))
+
+
+for _path in sorted(WEB.iterdir()):
+    router.add_api_route(f"/{_path.name}", asset, methods=["GET"], include_in_schema=False)
 
 
 def _file(name: str) -> Response:
-    files = {path.name: path for path in WEB.iterdir() if path.is_file()}
-    if name not in files:
-        raise Problem("not-found", "There is nothing at this address; /docs lists what is.")
-    return FileResponse(files[name], headers={"Cache-Control": "no-cache"})
+    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -56,10 +59,42 @@ def test_paths_that_do_not_exist_make_no_labels(server: Served) -> None:
     assert "/some" not in server.client.get("/metrics").text
 
 
-def test_wrong_method(server: Served) -> None:
-    answer = server.client.get("/v1/upscale")
-    assert "POST" in problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "POST"
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/upscale", "POST, PUT"),
+        ("PATCH", "/v1/jobs/abc", "GET, DELETE"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("PUT", "/app.js", "GET"),
+    ],
+)
+def test_wrong_method(server: Served, method: str, path: str, allowed: str) -> None:
+    answer = server.client.request(method, path)
+    told = problem(answer, 405, "method-not-allowed")
+    assert allowed.replace(", ", " or ") in told
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n\r\n",  # no Host
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nA bad header: y\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS begins so
+        b"GET /" + 100_000 * b"a",
+    ],
+)
+def test_what_is_no_http_gets_a_problem_too(server: Served, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        told = json.loads(answer.read())
+    assert (answer.status, told["status"]) == (400, 400)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told["type"] == "/docs#malformed-request"
+    assert told["request_id"] == answer.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("given", ["abc-1.2_Z", "x" * 64])
@@ -114,8 +149,23 @@ def test_openapi_tells_of_bodies_and_errors(server: Served) -> None:
     body = post["requestBody"]["content"]
     assert body["multipart/form-data"]["schema"]["required"] == ["file"]
     assert "image/jpeg" in body
-    expected = ["200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503", "504"]
-    assert sorted(post["responses"]) == expected
+    expected = [
+        "200",
+        "400",
+        "401",
+        "403",
+        "405",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+        "504",
+    ]
+    assert list(post["responses"]) == expected
+    assert document["paths"]["/v1/upscale"]["put"]["responses"] == post["responses"]
     assert "image/webp" in post["responses"]["200"]["content"]
     for path, operations in document["paths"].items():
         for operation in operations.values():
