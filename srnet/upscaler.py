@@ -113,9 +113,10 @@ class Upscaler:
         reached = prod(e.card.scale for e in self.plan(header.height, header.width, options))
         pixels = max(height * width, header.height * header.width * reached**2) * header.frames
         if pixels > options.max_pixels:
+            frames = f", {header.frames} frames" if header.frames > 1 else ""
             raise TooLargeError(
                 f"the result would have {pixels / 1e6:,.6g} megapixels "
-                f"({width} x {height}, {header.frames} frames); the limit is "
+                f"({width} x {height}{frames}); the limit is "
                 f"{options.max_pixels / 1e6:,.6g}: choose a smaller scale or raise the limit"
             )
 

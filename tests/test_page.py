@@ -149,7 +149,7 @@ class Page:
         return self.at.evaluate(
             """async ([side, x, y]) => {
                 const img = document.querySelector(`.pane.${side} img`);
-                await img.decode();
+                await img.decode().catch(() => img.decode()); // it was replaced meanwhile
                 const canvas = new OffscreenCanvas(1, 1).getContext("2d");
                 canvas.drawImage(img, -x, -y);
                 const data = canvas.getImageData(0, 0, 1, 1).data;
@@ -309,7 +309,9 @@ def test_errors_say_what_the_service_said(page: Page, tmp_path: Path, picture: P
     hostile.write_bytes(b"not a picture at all")
     page.add(hostile, picture)
     page.go()
-    expect(page.rows("failed")).to_contain_text("not a picture of a known format")
+    row = page.rows("failed")
+    expect(row).to_contain_text("Not a picture that can be read")
+    expect(row.get_by_role("button", name="Try again")).to_be_hidden()  # it would fail again
     caption = page.at.locator("#caption.error")
     expect(caption).to_contain_text("not a picture of a known format")
     expect(caption).to_contain_text(re.compile(r"\(request [\w.-]+\)"))
@@ -387,6 +389,19 @@ def test_a_format_that_browsers_cannot_show(page: Page, picture: Path) -> None:
     _, _, *enlarged = page.pixel("right", 100, 70)
     assert np.subtract(enlarged, bicubic).tolist() == pytest.approx([20, 20, 20], abs=1)
     expect(page.at.locator("#download")).to_have_attribute("download", re.compile(r"\.tiff?$"))
+
+
+def test_nothing_hides_under_the_button(page: Page, tmp_path: Path, picture: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number}.png").write_bytes(picture.read_bytes())
+    page.add(*sorted(tmp_path.glob("?.png")))
+    under = """input => {
+        const box = element => element.getBoundingClientRect();
+        return box(input).bottom > box(document.querySelector(".go")).top;
+    }"""
+    for name in ("#quality", "#keep", "#model"):
+        page.at.locator(name).focus()
+        assert not page.at.locator(name).evaluate(under), name
 
 
 def test_again_with_other_settings(page: Page, picture: Path) -> None:

@@ -6,9 +6,10 @@ const SILENCE_MS = 45_000; // after this long without a byte, ask again instead 
 
 /** What the service refused, in its own words (application/problem+json). */
 export class Problem extends Error {
-  constructor(status, detail, requestId = "", retryAfter = null) {
+  constructor(status, detail, { title = "", requestId = "", retryAfter = null } = {}) {
     super(detail.charAt(0).toUpperCase() + detail.slice(1));
     this.status = status;
+    this.title = title; // what kind of problem, in a few words, or ""
     this.requestId = requestId;
     this.retryAfter = retryAfter; // seconds, or null
   }
@@ -55,8 +56,11 @@ function problemOf(status, text, header) {
   return new Problem(
     status,
     problem.detail || problem.title || `The service answered with status ${status}.`,
-    problem.request_id || header("X-Request-ID") || "",
-    Number.isFinite(wait) ? wait : null,
+    {
+      title: problem.detail ? problem.title : "",
+      requestId: problem.request_id || header("X-Request-ID") || "",
+      retryAfter: Number.isFinite(wait) ? wait : null,
+    },
   );
 }
 

@@ -7,7 +7,7 @@ import { onKeyNeeded, pause, request } from "./api.js";
 import { Detail } from "./detail.js";
 import { List } from "./list.js";
 import { Options } from "./options.js";
-import { ACTIVE, Queue } from "./queue.js";
+import { Queue, worthAgain } from "./queue.js";
 import { announcement } from "./text.js";
 
 const MODELS_EVERY_MS = 3000; // while the service is not ready
@@ -62,7 +62,8 @@ function refreshButtons() {
 function toStart() {
   const ready = queue.items.filter((item) => item.state === "ready");
   if (ready.length) return ready;
-  return detail.item && !ACTIVE.has(detail.item.state) ? [detail.item] : [];
+  const { item } = detail;
+  return item && (item.state === "done" || worthAgain(item)) ? [item] : [];
 }
 
 function select(item) {

@@ -1,6 +1,6 @@
 // The list of pictures: one line each, with its state and what can be done with it.
 
-import { ACTIVE } from "./queue.js";
+import { ACTIVE, worthAgain } from "./queue.js";
 import * as text from "./text.js";
 
 export class List {
@@ -37,7 +37,7 @@ export class List {
     const focused = row.contains(document.activeElement) && document.activeElement !== select;
     cancel.hidden = !active;
     remove.hidden = active;
-    again.hidden = item.state !== "failed" && item.state !== "cancelled";
+    again.hidden = !worthAgain(item);
     if (focused && document.activeElement?.hidden !== false) select.focus();
   }
 

@@ -8,7 +8,14 @@ const PREVIEWS_KEPT = 4; // pictures whose previews stay in memory
 export const MAX_PREVIEW_PIXELS = 60e6; // above this the plain original is shown for comparison
 export const MAX_AGAIN_PIXELS = 12e6; // up to this a result is made once more, as PNG, to show it
 
+const OF_THE_FILE = new Set([413, 415]); // refusals that no second try can change
 export const ACTIVE = new Set(["waiting", "uploading", "queued", "running", "fetching"]);
+
+/** Whether another try, perhaps with other settings, could end otherwise. */
+export function worthAgain(item) {
+  const failed = item.state === "failed" && !OF_THE_FILE.has(item.error.status);
+  return failed || item.state === "cancelled";
+}
 
 let count = 0;
 
@@ -143,8 +150,9 @@ export class Queue {
       return;
     }
     if (job.state === "failed") {
-      const detail = job.error?.detail || job.error?.title || "The service could not finish it.";
-      throw new Problem(job.error?.status ?? 0, detail, job.error?.request_id);
+      const { status = 0, detail, title, request_id: requestId } = job.error ?? {};
+      const words = detail || title || "The service could not finish it.";
+      throw new Problem(status, words, { title: detail ? title : "", requestId });
     }
     this.set(item, { state: "fetching", progress: 1 });
     const answer = await request("GET", `v1/jobs/${encodeURIComponent(job.id)}/result`, {

@@ -39,7 +39,7 @@ export function state(item, estimate) {
     queued: `Waiting${place}`,
     running: `Enlarging, ${percent(item.progress)}`,
     fetching: "Loading the result",
-    failed: item.error?.message,
+    failed: item.error?.title || item.error?.message, // whole beside the picture
     cancelled: "Cancelled",
   };
   if (item.state !== "done") return words[item.state];
