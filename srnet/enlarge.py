@@ -70,6 +70,16 @@ def _batch(rgb: Array, group: list[tiles.Tile]) -> npt.NDArray[np.float32]:
     return np.repeat(crops, 3, axis=-1) if crops.shape[-1] == 1 else crops
 
 
+def without_colour(rgb: Array) -> Array:
+    """One channel of ``(H, W, 3)`` if all three are equal everywhere, else ``rgb`` as it is.
+
+    A grey picture that is stored in colour stays neutral, like one that is stored in grey.
+    """
+    coarse = rgb[::64, ::64]  # most pictures in colour show it here
+    neutral = all((part == part[..., :1]).all() for part in (coarse, rgb))
+    return rgb[..., :1] if neutral else rgb
+
+
 def to_float(values: Array) -> npt.NDArray[np.float32]:
     """Integers to [0, 1]; what is float already stays as it is."""
     if values.dtype == np.float32:

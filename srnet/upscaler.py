@@ -14,7 +14,7 @@ import numpy.typing as npt
 from srnet.alpha import fill_hidden
 from srnet.bicubic import resize
 from srnet.engine import Engine
-from srnet.enlarge import grouped, one_pass, to_float
+from srnet.enlarge import grouped, one_pass, to_float, without_colour
 from srnet.errors import OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import (
     FORMATS,
@@ -171,10 +171,12 @@ class Upscaler:
             image = self.decode(read_file(Path(image)), str(image), options)[0]
         image = from_kind(image)
         height, width = self.size(image.height, image.width, options)
-        source = to_float(_filled(image))
+        filled = _filled(image)
+        source = to_float(without_colour(filled))
         tell = _counter(self._count(image, options), progress)
         enlarged = self._passes(source, image, options, tell)
         added = _resized(enlarged, height, width) - resize(source, height, width, "replicate")
+        added = _channels(added, filled.shape[2])
         picture = np.clip(np.rint(127.5 + 255 * RESIDUAL_GAIN * added), 0, 255).astype(np.uint8)
         return added, Image(picture)
 
@@ -214,6 +216,8 @@ class Upscaler:
     def _passes(
         self, rgb: Array, image: Image, options: Options, tell: Callable[[], None]
     ) -> Array:
+        channels = rgb.shape[2]
+        rgb = without_colour(rgb)
         for engine in self.plan(image.height, image.width, options):
             rgb = one_pass(
                 rgb,
@@ -223,7 +227,7 @@ class Upscaler:
                 strength=options.strength,
                 tell=tell,
             )
-        return rgb
+        return _channels(rgb, channels)
 
 
 def consistency_db(source: Image, result: Image) -> float | None:
@@ -238,6 +242,10 @@ def consistency_db(source: Image, result: Image) -> float | None:
 
 def _filled(image: Image) -> Array:
     return image.rgb if image.alpha is None else fill_hidden(image.rgb, image.alpha)
+
+
+def _channels(rgb: Array, channels: int) -> Array:
+    return rgb if rgb.shape[2] == channels else np.repeat(rgb, channels, axis=2)
 
 
 def _resized(rgb: Array, height: int, width: int) -> Array:

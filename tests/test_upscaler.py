@@ -62,9 +62,24 @@ def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
 
 def test_grey_goes_through_as_three_equal_channels(up: Upscaler, picture: np.ndarray) -> None:
     grey = picture[..., :1] // 3 + 80  # away from the ends, where colours would be clipped
-    coloured = up(np.repeat(grey, 3, axis=2)).astype(float)
-    expected = coloured @ [0.299, 0.587, 0.114]
-    assert np.abs(up(Image(grey)).rgb[..., 0] - expected).max() <= 1
+    batch = np.repeat(grey, 3, axis=2)[None].astype(np.float32) / 255
+    (coloured,) = up.engines[2].run([batch])
+    expected = 255 * coloured[0] @ [0.299, 0.587, 0.114]
+    assert np.abs(up(Image(grey)).rgb[..., 0] - expected).max() <= 0.51
+
+
+def test_grey_stored_in_colour_stays_neutral(up: Upscaler, picture: np.ndarray) -> None:
+    grey = picture[..., :1]
+    neutral = np.repeat(grey, 3, axis=2)
+    expected = np.repeat(up(Image(grey)).rgb, 3, axis=2)
+    np.testing.assert_array_equal(up(neutral), expected)
+    added, view = up.residual(Image(neutral))
+    assert added.shape == view.rgb.shape == (70, 58, 3)
+    for shown in (added, view.rgb):
+        assert (shown == shown[..., :1]).all()
+    neutral[3, 3, 1] += 1  # one coloured pixel, between those of the coarse look
+    result = up(neutral)
+    assert (result != result[..., :1]).any()
 
 
 @pytest.mark.parametrize("value", [0, 255])
