@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 Border = Literal["mirror", "replicate"]
 
 PHASE_REACH = 2  # input pixels each way that an enlarged pixel depends on
-_BLOCK = 64  # output lines computed by one matrix product; larger wastes more zeros
+_BLOCK = 16  # output lines computed by one matrix product; larger wastes more zeros
 
 
 def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -116,7 +116,8 @@ def _resize_axis(picture: Array, axis: int, length: int, border: Border) -> Arra
 
 
 def _as_dtype(block: npt.NDArray[np.floating], dtype: np.dtype[Any]) -> Array:
+    """Rounded half up and clipped, in place, if ``dtype`` is of integers."""
     if np.issubdtype(dtype, np.integer):
-        rounded = np.clip(np.floor(block + 0.5), 0, np.iinfo(dtype).max)
-        return np.asarray(rounded, dtype)
+        block += 0.5
+        return np.clip(block, 0, np.iinfo(dtype).max, out=block).astype(dtype)
     return block.astype(dtype, copy=False)
