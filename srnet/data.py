@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from srnet import degrade
+from srnet import degrade, graphics
 from srnet.card import Data
 from srnet.errors import DataError, PictureError
 from srnet.image import SUFFIXES, decode
@@ -28,6 +28,7 @@ from srnet.image import SUFFIXES, decode
 Pixels = npt.NDArray[np.uint8]
 
 _STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
+_MARGIN = 4  # low-resolution pixels drawn around a patch, which the shrink looks at
 
 
 def load_folder(folder: Path) -> list[Pixels]:
@@ -108,7 +109,8 @@ class Patches:
     """An endless, reproducible source of batches.
 
     Crops are drawn with a probability proportional to their mean gradient (plus one level),
-    because with uniform crops much of each batch would be sky.
+    because with uniform crops much of each batch would be sky. A share of the patches may be
+    text and flat shapes (:mod:`srnet.graphics`) instead.
     """
 
     def __init__(
@@ -119,8 +121,10 @@ class Patches:
         batch: int,
         degradation: str,
         seed: int,
+        graphics: float = 0.0,
     ) -> None:
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
+        self.graphics = graphics  # share of the patches, 0 to 1
         self.photo = degradation == "photo"
         self._span = patch + (degrade.JPEG_GRID if self.photo else 0)  # cut before degrading
         self._high = [p for p in pictures if min(p.shape[:2]) >= self._span * scale]
@@ -153,6 +157,18 @@ class Patches:
         return Batch(np.stack([low for low, _ in pairs]), np.stack([high for _, high in pairs]))
 
     def _draw_one(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        if self.graphics and rng.random() < self.graphics:
+            low, high = self._drawn(rng)
+        else:
+            low, high = self._cut(rng)
+        if self.photo:  # somewhere in the grid of JPEG's blocks
+            dy, dx = (int(v) for v in rng.integers(0, self._span - self.patch + 1, 2))
+            low, high = _part(low, high, self.scale, dy, dx, self.patch)
+        turn, flip = int(rng.integers(4)), bool(rng.integers(2))
+        return _turned(low, turn, flip), _turned(high, turn, flip)
+
+    def _cut(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        """A span of a photograph, low and high."""
         s, span = self.scale, self._span
         place = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right")
         number, row, column = self._corners[place]
@@ -162,14 +178,17 @@ class Patches:
         x = min(int(column) * _STEP + int(jitter[1]), high.shape[1] // s - span)
         target = high[y * s : (y + span) * s, x * s : (x + span) * s]
         if self.photo:
-            low = degrade.photo(target, s, rng)
-            dy, dx = (int(v) for v in rng.integers(0, span - self.patch + 1, 2))
-            low = low[dy : dy + self.patch, dx : dx + self.patch]
-            target = target[dy * s : (dy + self.patch) * s, dx * s : (dx + self.patch) * s]
-        else:
-            low = self._low[number][y : y + span, x : x + span]
-        turn, flip = int(rng.integers(4)), bool(rng.integers(2))
-        return _turned(low, turn, flip), _turned(target, turn, flip)
+            return degrade.photo(target, s, rng), target
+        return self._low[number][y : y + span, x : x + span], target
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        """A span of text and shapes, low and high."""
+        side = (self._span + 2 * _MARGIN) * self.scale
+        high = graphics.draw(rng, side, side)
+        low = (
+            degrade.photo(high, self.scale, rng) if self.photo else degrade.clean(high, self.scale)
+        )
+        return _part(low, high, self.scale, _MARGIN, _MARGIN, self._span)
 
     def batches(self, start: int, stop: int, rank: int = 0) -> Iterator[Batch]:
         """Batches ``start`` to ``stop - 1`` in order, prepared ahead by one thread."""
@@ -214,6 +233,14 @@ def _detail(picture: Pixels, cell: int, cells: int) -> npt.NDArray[np.float32]:
     coarse = whole.reshape(rows, cell, columns, cell).mean(axis=(1, 3))
     windows = np.lib.stride_tricks.sliding_window_view(coarse, (cells, cells))
     return np.asarray(windows.mean(axis=(2, 3)) + 1.0, np.float32)
+
+
+def _part(
+    low: Pixels, high: Pixels, scale: int, y: int, x: int, side: int
+) -> tuple[Pixels, Pixels]:
+    """The same square of both; place and side in low-resolution pixels."""
+    there = tuple(slice(i * scale, (i + side) * scale) for i in (y, x))
+    return low[y : y + side, x : x + side], high[there]
 
 
 def _turned(pixels: Pixels, turn: int, flip: bool) -> Pixels:

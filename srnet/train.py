@@ -44,6 +44,7 @@ class TrainConfig:
     iterations: int = 20_000
     batch: int = 16  # patches an iteration, on each process
     patch: int = 48  # low-resolution pixels each way
+    graphics: float = 0.0  # share of the patches that are drawn text and shapes
 
     optimizer: Literal["muon", "adam"] = "muon"
     lr: float = 1e-3  # peak; linear warm-up, then cosine to 1 % of it
@@ -64,6 +65,8 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if not 0 <= self.graphics <= 1:
+            raise OptionError(f"graphics must be between 0 and 1, not {self.graphics}")
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
 
 LAYERS = [  # each may import from those before it, and from its own
-    "errors card bicubic tiles metrics alpha sizes logs device",
+    "errors card bicubic tiles metrics alpha sizes logs device graphics",
     "pixels",
     "container stills",
     "encode",
@@ -32,7 +32,7 @@ LAYERS = [  # each may import from those before it, and from its own
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 PICTURES = {"image", "encode", "pixels", "container", "stills"}
 OWNERS = {  # third party: the only modules of srnet that may import it
-    "PIL": PICTURES | {"debian"},  # the set was cut with Pillow's bicubic
+    "PIL": PICTURES | {"debian", "graphics"},  # the set was cut with Pillow's bicubic
     "cv2": PICTURES | {"degrade", "likeness"},
     "skimage": {"metrics"},
     "tifffile": PICTURES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -23,8 +24,8 @@ def photographs(rng: np.random.Generator, count: int = 3) -> list[np.ndarray]:
     return pictures
 
 
-def patches(rng: np.random.Generator, degradation: str = "clean", **changes: int) -> Patches:
-    numbers = {"scale": 2, "patch": 16, "batch": 8, "seed": 3, **changes}
+def patches(rng: np.random.Generator, degradation: str = "clean", **changes: float) -> Patches:
+    numbers: dict[str, Any] = {"scale": 2, "patch": 16, "batch": 8, "seed": 3, **changes}
     return Patches(photographs(rng), degradation=degradation, **numbers)
 
 
@@ -51,6 +52,38 @@ def test_photo_pairs_fit_each_other(rng: np.random.Generator) -> None:
     for axis in (1, 2):  # one pixel off is worse, whatever noise and JPEG did
         shifted = np.roll(batch.low, 1, axis)[:, 1:, 1:] - clean.astype(float)[:, 1:, 1:]
         assert in_place < 0.8 * np.abs(shifted).mean()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_drawn_pairs_fit_each_other(scale: int, rng: np.random.Generator) -> None:
+    batch = patches(rng, scale=scale, patch=24, graphics=1.0).draw(0)
+    assert batch.low.shape == (8, 24, 24, 3)
+    assert batch.high.shape == (8, 24 * scale, 24 * scale, 3)
+    for low, high in zip(batch.low, batch.high, strict=True):
+        rows_first = degrade.clean(np.ascontiguousarray(high), scale)
+        turned = degrade.clean(np.ascontiguousarray(high.swapaxes(0, 1)), scale).swapaxes(0, 1)
+        # between the two passes values are cut to 0..255, so their order shows at hard edges
+        errors = [
+            np.abs(low.astype(int) - again)[4:-4, 4:-4].max() for again in (rows_first, turned)
+        ]
+        assert min(errors) == 0
+
+
+def test_drawn_patches_are_damaged_as_photographs_are(rng: np.random.Generator) -> None:
+    batch = patches(rng, "photo", patch=24, batch=16, graphics=1.0).draw(0)
+    clean = [degrade.clean(np.ascontiguousarray(high), 2) for high in batch.high]
+    error = np.abs(batch.low - np.array(clean, float))[:, 4:-4, 4:-4].mean(axis=(1, 2, 3))
+    assert np.median(error) > 1  # 8-bit levels
+    shifted = np.abs(np.roll(batch.low, 1, 2) - np.array(clean, float))[:, 4:-4, 4:-4]
+    assert error.mean() < 0.5 * shifted.mean()
+
+
+def test_the_share_of_drawn_patches(rng: np.random.Generator) -> None:
+    grey = [np.full((120, 160, 3), 128, np.uint8)]
+    for share, least, most in ((0.0, 0, 0), (0.25, 30, 70), (1.0, 200, 200)):
+        batch = Patches(grey, 2, 16, 200, "clean", 0, share).draw(0)
+        drawn = sum(bool((high != 128).any()) for high in batch.high)
+        assert least <= drawn <= most
 
 
 def test_draws_depend_on_seed_rank_and_index_alone(rng: np.random.Generator) -> None:

@@ -37,6 +37,9 @@ def train(
     iterations: Annotated[int, option("INTEGER", "Steps of the optimiser.")] = 20_000,
     batch: Annotated[int, option("INTEGER", "Patches a step, on each process.")] = 16,
     patch: Annotated[int, option("PIXELS", "Side of a low-resolution patch.")] = 48,
+    graphics: Annotated[
+        float, option("SHARE", "Part of the patches that are drawn text and shapes, 0 to 1.")
+    ] = 0.0,
     optimizer: Annotated[str, option("NAME", "muon or adam.")] = "muon",
     lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
     seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
@@ -73,6 +76,7 @@ def train(
         iterations=iterations,
         batch=batch,
         patch=patch,
+        graphics=graphics,
         optimizer=optimizer,  # type: ignore[arg-type]
         lr=lr,
         seed=seed,
@@ -132,7 +136,13 @@ def _run(
         pictures = load_folder(folder)
         data = describe(folder, pictures, manifest)
         patches = Patches(
-            pictures, config.net.scale, config.patch, config.batch, config.degradation, config.seed
+            pictures,
+            config.net.scale,
+            config.patch,
+            config.batch,
+            config.degradation,
+            config.seed,
+            config.graphics,
         )
         commit, hardware = provenance(run.device)
         with TrainLog(logs, config.iterations, quiet=run.rank != 0) as log:
