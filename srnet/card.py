@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
@@ -126,6 +127,18 @@ class Card:
                 f"the card of the weights cannot be read ({error}); "
                 "the file may come from another version of srnet"
             ) from error
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The settings that differ, as ``lr 0.001 -> 0.002, features 48 -> 32``."""
+    parts = []
+    for name in dict.fromkeys((*old, *new)):
+        before, after = old.get(name, "unset"), new.get(name, "unset")
+        if isinstance(before, dict) and isinstance(after, dict):
+            parts.append(differences(before, after))
+        elif before != after:
+            parts.append(f"{name} {before} -> {after}")
+    return ", ".join(filter(None, parts))
 
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,14 +190,19 @@ class Patches:
         )
         return _part(low, high, self.scale, _MARGIN, _MARGIN, self._span)
 
-    def batches(self, start: int, stop: int, rank: int = 0) -> Iterator[Batch]:
-        """Batches ``start`` to ``stop - 1`` in order, prepared ahead by one thread."""
+    def batches(self, start: int, stop: int, rank: int = 0) -> Generator[Batch, None, None]:
+        """Batches ``start`` to ``stop - 1`` in order, prepared ahead by one thread.
+
+        Closing the generator ends the thread within one batch.
+        """
         ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=4)
         stopped = threading.Event()
 
         def work() -> None:
             try:
                 for index in range(start, stop):
+                    if stopped.is_set():
+                        break
                     _put(ready, self.draw(index, rank), stopped)
             except BaseException as error:  # handed to the consumer, which raises it
                 _put(ready, error, stopped)

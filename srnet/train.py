@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srnet.card import Card, Data, Degradation, NetConfig, Training
+from srnet.card import Card, Data, Degradation, NetConfig, Training, differences
 from srnet.data import Batch, Patches
 from srnet.device import best_device, best_dtype
 from srnet.errors import OptionError, WeightsError
@@ -178,10 +179,13 @@ class Run:
             WeightsError: it belongs to another configuration.
         """
         state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        if state["config"] != self.state()["config"]:
+        new = json.loads(self.state()["config"])
+        old = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+        old |= json.loads(state["config"])  # settings that came later had their defaults
+        if old != new:
             raise WeightsError(
-                f"{checkpoint} is of a run with other settings: "
-                f"delete it, or go on with the settings {state['config']}"
+                f"{checkpoint} is of a run with other settings ({differences(old, new)}): give "
+                "the old ones to go on, or choose another --output, or delete it"
             )
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
@@ -233,33 +237,47 @@ def train(
     hardware: str = "",
     validate: Validate | None = None,
     report: Report = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Metrics:
     """Train until ``config.iterations``, saving to ``output`` (a .safetensors path).
 
-    ``report`` gets a row of figures now and then; ``validate`` gets the weights file.
+    ``report`` gets a row of figures now and then; ``validate`` gets the weights file. Once
+    ``stopping`` says yes, in any process, all of them end after the step at work; it is saved.
     Returns the metrics of the last validation.
     """
     config, main = run.config, run.rank == 0
     started, first = time.monotonic() - run.seconds, (run.iteration, run.seconds)
     losses: list[Tensor] = []
-    for batch in patches.batches(run.iteration, config.iterations, run.rank):
-        losses.append(run.step(batch))
-        run.seconds = time.monotonic() - started
-        done = run.iteration
-        last = done == config.iterations
-        if done % config.log_every == 0 or last:
-            if main:
-                report(_row(run, losses, (run.seconds - first[1]) / (done - first[0])))
-            losses.clear()
-        validating = validate is not None and (done % config.validate_every == 0 or last)
-        if main and (done % config.save_every == 0 or last or validating):
-            run.save(output, data, commit, hardware)
-        if main and validating:
-            assert validate is not None
-            run.metrics = validate(output)
-            run.save(output, data, commit, hardware)
-            report({"iteration": done, **run.metrics})
+    with closing(patches.batches(run.iteration, config.iterations, run.rank)) as batches:
+        for batch in batches:
+            losses.append(run.step(batch))
+            run.seconds = time.monotonic() - started
+            done = run.iteration
+            last, stopped = done == config.iterations, _any(stopping(), run.device)
+            if done % config.log_every == 0 or last or stopped:
+                if main:
+                    report(_row(run, losses, (run.seconds - first[1]) / (done - first[0])))
+                losses.clear()
+            validating = validate is not None and (done % config.validate_every == 0 or last)
+            if main and (done % config.save_every == 0 or last or stopped or validating):
+                run.save(output, data, commit, hardware)
+            if main and validating:
+                assert validate is not None
+                run.metrics = validate(output)
+                run.save(output, data, commit, hardware)
+                report({"iteration": done, **run.metrics})
+            if stopped:
+                break
     return run.metrics
+
+
+def _any(wish: bool, device: torch.device) -> bool:
+    """Whether one of the processes wishes it: they take their steps together or not at all."""
+    if not dist.is_initialized():
+        return wish
+    wishes = torch.tensor(float(wish), device=device)
+    dist.all_reduce(wishes, dist.ReduceOp.MAX)
+    return bool(wishes)
 
 
 def _row(run: Run, losses: list[Tensor], seconds: float) -> dict[str, Any]:

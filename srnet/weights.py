@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srnet.card import Card
+from srnet.card import Card, NetConfig
 from srnet.errors import OptionError, WeightsError
 
 if TYPE_CHECKING:
@@ -122,12 +122,26 @@ def warm_start(net: SRNet, path: Path) -> Card:
     """
     source, card = load(path)
     if replace(card.net, scale=net.config.scale) != net.config:
-        raise WeightsError(f"{path} has another body than the network to train: {card.net}")
+        raise WeightsError(
+            f"{path} does not fit the network to train: it has {_body(card.net, net.config)}, "
+            f"which is to have {_body(net.config, card.net)}; leave out --size, --features and "
+            "--blocks, or start from other weights"
+        )
     tensors = source.state_dict()
     if card.scale != net.config.scale:
         tensors = {name: t for name, t in tensors.items() if not name.startswith("tail.")}
     net.load_state_dict({**net.state_dict(), **tensors})
     return card
+
+
+def _body(net: NetConfig, other: NetConfig) -> str:
+    """In words, what ``net`` has apart from its scale that ``other`` has not."""
+    names = [field.name for field in fields(net) if field.name != "scale"]
+    return " and ".join(
+        f"{getattr(net, name)} {name}"
+        for name in names
+        if getattr(net, name) != getattr(other, name)
+    )
 
 
 def record(path: Path, metrics: Mapping[str, float]) -> None:

@@ -109,6 +109,19 @@ def test_an_error_in_the_reader_reaches_the_loop(
         list(a.batches(0, 3))
 
 
+def test_closed_batches_draw_no_more(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = patches(rng)
+    drawn: list[int] = []
+    draw = a.draw
+    monkeypatch.setattr(a, "draw", lambda i, rank: drawn.append(i) or draw(i, rank))
+    batches = a.batches(0, 1000)
+    next(batches)
+    batches.close()
+    assert len(drawn) < 10  # those that were prepared ahead
+
+
 def test_busy_parts_are_drawn_more_often(rng: np.random.Generator) -> None:
     a = patches(rng, batch=200)
     busy = [high.std() > 40 for high in a.draw(0).high]

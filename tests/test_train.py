@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -96,8 +97,22 @@ def test_resume_is_exact(pictures: list[np.ndarray], tmp_path: Path) -> None:
 def test_other_settings_do_not_resume(pictures: list[np.ndarray], tmp_path: Path) -> None:
     output = tmp_path / "tiny-x2.safetensors"
     run_through(CONFIG, pictures, output)
-    with pytest.raises(WeightsError, match="other settings"):
-        run_through(replace(CONFIG, lr=5e-4), pictures, output)
+    with pytest.raises(WeightsError, match=r"settings \(lr 0.001 -> 0.0005, blocks 1 -> 2\)"):
+        run_through(replace(CONFIG, lr=5e-4, net=NetConfig(2, 4, 2)), pictures, output)
+
+
+def test_checkpoints_from_before_a_setting_resume(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    state = torch.load(output.with_suffix(".ckpt"), weights_only=True)
+    settings = json.loads(state["config"])
+    del settings["graphics"]
+    torch.save({**state, "config": json.dumps(settings)}, output.with_suffix(".ckpt"))
+    assert run_through(CONFIG, pictures, output) == []  # it was at its end
+    with pytest.raises(WeightsError, match=r"graphics 0\.0 -> 0\.5"):
+        run_through(replace(CONFIG, graphics=0.5), pictures, output)
 
 
 def test_validation_lands_in_the_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
@@ -178,22 +193,32 @@ def test_impossible_settings_are_refused() -> None:
         replace(CONFIG, batch=0)
 
 
-def test_command_writes_weights_log_and_tensorboard(
-    pictures: list[np.ndarray], tmp_path: Path
-) -> None:
+@pytest.fixture
+def photographs(pictures: list[np.ndarray], tmp_path: Path) -> Path:
     folder = tmp_path / "photographs"
     folder.mkdir()
     for i, picture in enumerate(pictures):
         PIL.Image.fromarray(picture).save(folder / f"{i}.png")
-    output = tmp_path / "out" / "tiny-x2.safetensors"
-    command = (
-        f"train {folder} -o {output} --features 4 --blocks 1 --iterations 4 --batch 2 --patch 12 "
-        f"--validate {folder} --precision float32 --device cpu --save-every 2"
-    ).split()
-    done = subprocess.run(
-        [sys.executable, "-m", "srnet", *command], capture_output=True, text=True, check=False
+    return folder
+
+
+def command(folder: Path, output: Path, iterations: int) -> list[str]:
+    options = (
+        f"train {folder} -o {output} --features 4 --blocks 1 --batch 2 --patch 12 "
+        f"--precision float32 --device cpu --iterations {iterations}"
     )
+    return [sys.executable, "-m", "srnet", *options.split()]
+
+
+def test_command_writes_weights_log_and_tensorboard(photographs: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "tiny-x2.safetensors"
+    line = [*command(photographs, output, 4), "--validate", str(photographs), "--save-every", "2"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith("srnet: tiny-x2: 4 features, 1 blocks, 1,000 parameters; 3 pictures")
+    assert first.endswith("clean; cpu, float32; 4 iterations from a fresh network")
+    assert last.startswith(f"srnet: wrote {output} (4 iterations, ")
     card = weights.read_card(output)
     assert card.data.pictures == 3
     assert card.metrics["validation psnr"] > 10
@@ -202,6 +227,24 @@ def test_command_writes_weights_log_and_tensorboard(
     assert rows[0]["iteration"] == 4
     assert rows[0]["gflops"] > 0
     assert list(logs.glob("events.*"))
+
+
+def test_command_that_is_interrupted_saves_and_goes_on(photographs: Path, tmp_path: Path) -> None:
+    output, ends = tmp_path / "tiny-x2.safetensors", []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        line = command(photographs, output, 1_000_000)
+        with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            first = process.stderr.readline()
+            process.stderr.readline()  # the first figures: it is at work
+            process.send_signal(number)
+            told = process.stderr.read()
+        assert process.returncode == 130, told
+        iteration = weights.read_card(output).training.iterations
+        assert f"interrupted after iteration {iteration} of 1000000" in told
+        assert not ends or f"; goes on after iteration {ends[-1]} of 1000000\n" in first
+        ends.append(iteration)
+    assert ends[1] > ends[0] > 0
 
 
 @pytest.mark.slow
@@ -235,15 +278,16 @@ pictures = list(np.load(sys.argv[2]))
 with distributed("cpu"):
     run = Run(config)
     source = Patches(pictures, 2, config.patch, config.batch, "clean", 0)
-    train(run, source, pathlib.Path(sys.argv[3]), data=Data())
+    stopping = lambda: run.rank == 1 and run.iteration == 3  # the other one is not told
+    train(run, source, pathlib.Path(sys.argv[3]), data=Data(), stopping=stopping)
     torch.save(run.net.state_dict(), f"{sys.argv[3]}.rank{run.rank}")
 """
 
 
 def test_two_processes_train_one_network(pictures: list[np.ndarray], tmp_path: Path) -> None:
-    """Two processes with a batch of 2 each take the steps of one with both batches."""
+    """Two with a batch of 2 each take the steps of one with both, and end together."""
     np.save(tmp_path / "p.npy", np.stack(pictures))
-    config = {"name": "t-x2", "iterations": 3, "batch": 2, "patch": 12, "warmup": 1}
+    config = {"name": "t-x2", "iterations": 1000, "batch": 2, "patch": 12, "warmup": 1}
     config |= {"device": "cpu", "precision": "float32"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from srnet.cli.console import INTERRUPTED, say
 from srnet.cli.options import RUN, Device, Precision, argument, flag, option
 from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
-    from srnet.card import NetConfig
-    from srnet.train import TrainConfig, Validate
+    from srnet.card import Data, NetConfig
+    from srnet.train import Run, TrainConfig, Validate
 
 
 def train(
@@ -61,6 +69,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a network; the same command goes on where it was cut off.
+
+    Ctrl-C or SIGTERM: the step at work is finished and saved.
 
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
@@ -121,10 +131,8 @@ def _run(
     manifest: Path | None,
     logs: Path,
 ) -> None:
-    from srnet.data import Patches, describe, load_folder
-    from srnet.device import distributed, provenance
-    from srnet.logs import TrainLog
-    from srnet.train import Run, train
+    from srnet.device import distributed
+    from srnet.train import Run
 
     with distributed(config.device):
         run = Run(config, start)
@@ -132,30 +140,104 @@ def _run(
             run.restore(output.with_suffix(".ckpt"))
         elif output.exists():
             raise OutputError(f"{output} exists and has no checkpoint: choose another --output")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        pictures = load_folder(folder)
-        data = describe(folder, pictures, manifest)
-        patches = Patches(
-            pictures,
-            config.net.scale,
-            config.patch,
-            config.batch,
-            config.degradation,
-            config.seed,
-            config.graphics,
+        if run.iteration < config.iterations:
+            _go_on(run, folder, output, start, validate, manifest, logs)
+        elif run.rank == 0:
+            say(f"srnet: {output} is finished: all {run.iteration} iterations were done before")
+    if run.iteration < config.iterations:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _go_on(
+    run: Run,
+    folder: Path,
+    output: Path,
+    start: Path | None,
+    validate: Path | None,
+    manifest: Path | None,
+    logs: Path,
+) -> None:
+    from srnet.data import Patches, describe, load_folder
+    from srnet.device import provenance
+    from srnet.logs import TrainLog
+    from srnet.train import train
+
+    config = run.config
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pictures = load_folder(folder)
+    data = describe(folder, pictures, manifest)
+    patches = Patches(
+        pictures,
+        config.net.scale,
+        config.patch,
+        config.batch,
+        config.degradation,
+        config.seed,
+        config.graphics,
+    )
+    commit, hardware = provenance(run.device)
+    if run.rank == 0:
+        _introduce(run, folder, data, start)
+    with TrainLog(logs, config.iterations, quiet=run.rank != 0) as log, _stoppable() as stopping:
+        train(
+            run,
+            patches,
+            output,
+            data=data,
+            commit=commit,
+            hardware=hardware,
+            validate=_validation(validate, config),
+            report=log.write,
+            stopping=stopping,
         )
-        commit, hardware = provenance(run.device)
-        with TrainLog(logs, config.iterations, quiet=run.rank != 0) as log:
-            train(
-                run,
-                patches,
-                output,
-                data=data,
-                commit=commit,
-                hardware=hardware,
-                validate=_validation(validate, config),
-                report=log.write,
-            )
+    if run.rank == 0:
+        _conclude(run, output)
+
+
+def _introduce(run: Run, folder: Path, data: Data, start: Path | None) -> None:
+    """What is trained, on what, and from where on."""
+    config, net = run.config, run.config.net
+    parameters = sum(p.numel() for p in run.net.parameters())
+    if run.iteration:
+        origin = f"goes on after iteration {run.iteration} of {config.iterations}"
+    else:
+        weights = "a fresh network" if start is None else str(start)
+        origin = f"{config.iterations} iterations from {weights}"
+    say(
+        f"srnet: {config.name}: {net.features} features, {net.blocks} blocks, {parameters:,} "
+        f"parameters; {data.pictures} pictures ({data.megapixels} megapixels) of {folder}, "
+        f"{config.degradation}; {run.device}, {str(run.dtype).removeprefix('torch.')}; {origin}"
+    )
+
+
+def _conclude(run: Run, output: Path) -> None:
+    """How it ended, and where the weights are."""
+    done, asked = run.iteration, run.config.iterations
+    if done < asked:
+        say(
+            f"srnet: interrupted after iteration {done} of {asked}: {output} has the weights so "
+            "far, the same command goes on"
+        )
+    else:
+        say(f"srnet: wrote {output} ({done} iterations, {run.seconds / 3600:.2f} h)")
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM has come: the step at work ends first. A second one is at once."""
+    wished = threading.Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if wished.is_set():
+            signal.default_int_handler(number, frame)
+        wished.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wished.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _validation(folder: Path | None, config: TrainConfig) -> Validate | None:
