@@ -89,14 +89,15 @@ def _shapes(picture: Image.Image, rng: np.random.Generator, ink: Colour) -> None
         fill = _colour(rng) if rng.random() < 0.7 else None
         edge = int(rng.integers(1, 5)) * _OVER
         points = _points(rng, picture.size, 4)
-        box = [*np.min(points[:2], axis=0).tolist(), *np.max(points[:2], axis=0).tolist()]
+        box = _box(points[0], points[1], least=4 * edge)
         kind = int(rng.integers(4))
         if kind == 0:
             pen.rectangle(box, fill, ink, edge)
         elif kind == 1:
             pen.ellipse(box, fill, ink, edge)
         elif kind == 2:
-            pen.rounded_rectangle(box, float(rng.uniform(2, 20)) * _OVER, fill, ink, edge)
+            radius = min(box[2] - box[0], box[3] - box[1]) * float(rng.uniform(0.05, 0.5))
+            pen.rounded_rectangle(box, radius, fill, ink, edge)
         else:
             pen.polygon(points, fill, ink, edge)
 
@@ -114,6 +115,12 @@ def _rules(picture: Image.Image, rng: np.random.Generator, ink: Colour) -> None:
         return
     for _ in range(int(rng.integers(2, 12))):
         pen.line(_points(rng, picture.size, 2), ink, edge)
+
+
+def _box(a: tuple[float, float], b: tuple[float, float], least: float) -> list[float]:
+    """Left, top, right, bottom of the rectangle between two corners, no side below ``least``."""
+    left, top = min(a[0], b[0]), min(a[1], b[1])
+    return [left, top, left + max(least, abs(a[0] - b[0])), top + max(least, abs(a[1] - b[1]))]
 
 
 def _points(

@@ -19,6 +19,11 @@ def test_size(height: int, width: int) -> None:
     assert picture.dtype == np.uint8
 
 
+def test_no_seed_fails() -> None:
+    for seed in range(600):  # small pictures: every shape comes in its smallest forms too
+        drawn(seed, 32, 32)
+
+
 def test_the_seed_decides() -> None:
     np.testing.assert_array_equal(drawn(5), drawn(5))
     assert not np.array_equal(drawn(5), drawn(6))
