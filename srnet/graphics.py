@@ -89,14 +89,14 @@ def _shapes(picture: Image.Image, rng: np.random.Generator, ink: Colour) -> None
         fill = _colour(rng) if rng.random() < 0.7 else None
         edge = int(rng.integers(1, 5)) * _OVER
         points = _points(rng, picture.size, 4)
-        box = _box(points[0], points[1], least=4 * edge)
+        box = _box(points[0], points[1], least=4 * edge + 8)
         kind = int(rng.integers(4))
         if kind == 0:
             pen.rectangle(box, fill, ink, edge)
         elif kind == 1:
             pen.ellipse(box, fill, ink, edge)
         elif kind == 2:
-            radius = min(box[2] - box[0], box[3] - box[1]) * float(rng.uniform(0.05, 0.5))
+            radius = min(box[2] - box[0], box[3] - box[1]) * float(rng.uniform(0.05, 0.35))
             pen.rounded_rectangle(box, radius, fill, ink, edge)
         else:
             pen.polygon(points, fill, ink, edge)
