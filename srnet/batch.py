@@ -91,7 +91,7 @@ def preview(
             except SRNetError as error:
                 work.status, work.error = "failed", str(error)
         work.seconds.clear()
-    return Report([work.row() for work in works])
+    return Report([work.row() for work in works], dry_run=True)
 
 
 @dataclass(eq=False)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import srnet
 
 SCHEMA = 1  # raised when a field of the JSON changes its meaning or goes
-STAGES = ("decode", "network", "encode")
+STAGES = ("decode", "load", "network", "encode")  # load: of the model, when it is first used
 
 # refused: what is there already is in the way; pending: a run was interrupted before it
 Status = Literal["planned", "done", "skipped", "refused", "failed", "pending"]
@@ -56,6 +56,7 @@ class Report:
     rows: Sequence[Row]
     seconds: float = 0.0  # from the first picture to the last
     interrupted: bool = False
+    dry_run: bool = False  # nothing was made, only planned
     ignored: int = 0  # files in the folders that are not pictures
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,6 +68,14 @@ class Report:
         """How many pictures have each status."""
         statuses: tuple[Status, ...] = get_args(Status)
         return {status: self.count(status) for status in statuses}
+
+    @property
+    def planned(self) -> int:
+        """Pictures with work to do when the run began; a dry run finds the same number.
+
+        Not those that were skipped or refused, nor those of which the header is unusable.
+        """
+        return sum(row.status == "pending" or row.output_size is not None for row in self.rows)
 
     @property
     def megapixels(self) -> float:
@@ -85,9 +94,11 @@ class Report:
                 "schema": SCHEMA,
                 "versions": versions(),
                 "settings": self.settings,
+                "dry_run": self.dry_run,
                 "interrupted": self.interrupted,
                 "totals": {
                     **self.counts(),
+                    "planned": self.planned,
                     "ignored": self.ignored,
                     "output_megapixels": round(self.megapixels, 3),
                     "megapixels_per_second": _rate(self.megapixels, self.seconds),

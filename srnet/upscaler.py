@@ -103,6 +103,11 @@ class Upscaler:
             factor = options.scale  # not the ratio of rounded sizes
         return [self.engines[s] for s in passes(factor, self.engines)]
 
+    def load(self, height: int, width: int, options: Options) -> None:
+        """Load the networks that a picture of this size goes through, where it is still to do."""
+        for engine in self.plan(height, width, options):
+            next(engine.run(()), None)
+
     def check(self, header: Header, options: Options) -> None:
         """Refuse, from the header alone, what would pass the limit.
 

@@ -121,6 +121,8 @@ class Work:
 
     def enlarge(self, progress: Progress) -> None:
         """Run the network; ``progress`` as for :meth:`srnet.upscaler.Upscaler.run`."""
+        with self.timed("load"):  # seconds for the first picture of a process, then nothing
+            self.upscaler.load(self.inputs[0].height, self.inputs[0].width, self.options)
         with self.timed("network"):
             if not self.target_made:
                 self.results = self.upscaler.run(self.inputs, self.options, progress)

@@ -268,13 +268,28 @@ def test_report_of_a_picture(tmp_path, fake_engine):
     assert (row.input, row.output) == (str(job.source), str(job.target))
     assert (row.input_size, row.output_size, row.frames) == ((10, 8), (30, 24), 1)
     assert row.models == ("fake-x2", "fake-x2")
-    assert set(row.seconds) == {"decode", "network", "encode"}
+    assert set(row.seconds) == {"decode", "load", "network", "encode"}
     assert all(seconds >= 0 for seconds in row.seconds.values())
     assert row.megapixels == pytest.approx(30 * 24 / 1e6)
     assert row.megapixels_per_second > 0
     assert row.consistency_db > 30  # bicubic keeps what was there
     result = decode(job.target.read_bytes())[0]
     assert (result.width, result.height) == (30, 24)
+
+
+def test_loading_is_no_time_of_the_network(tmp_path, fake_engine):
+    class Slow(type(fake_engine())):
+        ready = False
+
+        def run(self, batches):
+            if not self.ready:
+                time.sleep(0.5)
+                self.ready = True
+            yield from super().run(batches)
+
+    first, second = run(jobs_for(tmp_path, tmp_path / "out", 2), Upscaler([Slow()]), Options()).rows
+    assert sorted(row.seconds["load"] >= 0.5 for row in (first, second)) == [False, True]
+    assert first.seconds["network"] + second.seconds["network"] < 0.5
 
 
 def test_consistency_tells_an_unfaithful_network(tmp_path, fake_engine):

@@ -362,6 +362,10 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--overwrite", "--skip-existing"], "not both"),
         (["a.png", "-o", "out", "--report", "no/report.json"], "there is no folder no"),
         (["a.png", "-o", "out", "--report", "r.json", "--dry-run"], "writes nothing"),
+        (["a.png", "-o", "out", "--report", "file/r.json"], "there is no folder file"),
+        (["a.png", "-o", "out", "--report", "."], "--report: . is there and no file"),
+        (["a.png", "-o", "out", "--report", "-", "--json"], "are the same: give one"),
+        (["a.png", "-o", "-", "--report", "-"], "--report - and the picture"),
         (["a.png", "-o", "-", "--json"], "--json and the picture"),
         (["a.png", "-o", "out", "--jobs", "0"], "--jobs must be at least 1"),
         (["a.png", "-o", "out", "--device", "abacus"], "unknown device 'abacus'"),
@@ -390,6 +394,14 @@ def test_a_folder_that_may_not_be_written_to_is_refused_first(up, here, monkeypa
     for out in ("out", "b.png"):
         assert up("a.png", "-o", out) == 2
         assert "may not be written to" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_first(up, here, monkeypatch, capsys):
+    (here / "logs").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "logs")
+    assert up("a.png", "-o", "b.png", "--report", "logs/r.json") == 2
+    assert "--report: logs may not be written to" in capsys.readouterr().err
+    assert not Path("b.png").exists()
 
 
 @pytest.fixture
@@ -501,7 +513,22 @@ def test_dry_run_writes_nothing(up, here, capsys):
     assert "1 planned, 1 failed" in said.err
     assert sorted(p.name for p in here.iterdir()) == ["a.png", "bad.jpg"]
     assert up("a.png", "-o", "out", "--dry-run", "--json", "--skip-existing") == 0
-    assert report_of(capsys)["totals"]["planned"] == 1
+    report = report_of(capsys)
+    assert (report["dry_run"], report["totals"]["planned"]) == (True, 1)
+
+
+def test_planned_is_the_same_before_and_after(up, here, capsys):
+    picture(here / "b.png")
+    (here / "bad.jpg").write_bytes(b"nothing")
+    (here / "out").mkdir()
+    picture(here / "out" / "b.png", height=16, width=20)
+    planned = {}
+    for more in ([], ["--dry-run"]):
+        assert up(".", "-o", "out", "--skip-existing", "--report", "-", "--quiet", *more) == 1
+        report = report_of(capsys)
+        planned[report["dry_run"]] = report["totals"]["planned"]
+        Path("out/a.png").unlink(missing_ok=True)
+    assert planned == {False: 1, True: 1}
 
 
 def test_dry_run_says_what_is_there_already(up, here, capsys):
@@ -532,7 +559,7 @@ def test_report_and_json_are_the_same(up, here, tiny_weights, capsys):
     assert row["output_size"] == [400, 320]
     assert row["consistency_db"] > 10
     assert row["megapixels_per_second"] > 0
-    assert set(row["seconds"]) == {"decode", "network", "encode"}
+    assert set(row["seconds"]) == {"decode", "load", "network", "encode"}
 
 
 def test_quiet_prints_errors_only(up, here, capsys):

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from srnet.cli.options import STREAM
 from srnet.errors import OptionError
 from srnet.image import SUFFIXES, format_for
 from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
 from srnet.upscaler import Upscaler
-
-STREAM = "-"
 
 
 def arrange(

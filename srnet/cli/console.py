@@ -59,19 +59,19 @@ def print_plan(report: Report) -> None:
             typer.echo(shown(summary(row)))
 
 
-def conclude(report: Report, *, overwrite: bool, quiet: bool, dry_run: bool) -> int:
+def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
     """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
         say(f"srnet: error: no pictures there ({report.ignored} other files)")
         return NOTHING_DONE
-    made = "would not be made" if dry_run else "not made"
+    made = "would not be made" if report.dry_run else "not made"
     _list(report, "refused", f"{made}, as something is there already")
-    _list(report, "failed", "would fail" if dry_run else "failed")
+    _list(report, "failed", "would fail" if report.dry_run else "failed")
     if report.interrupted:
         cure = "start it again" if overwrite else "the same command with --skip-existing goes on"
         say(f"srnet: interrupted after {report.count('done')} of {len(report.rows)}: {cure}")
         return INTERRUPTED
-    if not quiet and (report.seconds or dry_run):
+    if not quiet and (report.seconds or report.dry_run):
         say(_totals(report))
     return FAILED if report.count("refused") or report.count("failed") else 0
 

@@ -26,6 +26,7 @@ def argument(metavar: str, text: str) -> Any:
 
 
 RUN = "Run"  # a panel of the help
+STREAM = "-"  # standard input or output
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:N or mps.", panel=RUN)]
 Precision = Annotated[
     str, option("PRECISION", "auto (what is faster here), float32 or bfloat16.", panel=RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srnet.cli.console import conclude, print_plan, watch
-from srnet.cli.options import RUN, Device, Precision, argument, flag, option
+from srnet.cli.options import RUN, STREAM, Device, Precision, argument, flag, option
 from srnet.errors import OptionError
 from srnet.weights import DEFAULT_FAMILY
 
@@ -145,7 +146,8 @@ def upscale(
         bool, flag("--dry-run", "Say what would be done; write nothing.", RUN)
     ] = False,
     report: Annotated[
-        Path | None, option("FILE", "Where to write a JSON report.", panel=RUN)
+        str | None,
+        option("FILE", "Where to write a JSON report; - for standard output.", panel=RUN),
     ] = None,
     as_json: Annotated[bool, flag("--json", "The report on standard output.", RUN)] = False,
     quiet: Annotated[bool, flag("--quiet", "Print errors only.", RUN)] = False,
@@ -178,16 +180,16 @@ def upscale(
         max_pixels=_pixels(max_megapixels),
     )
     existing = _existing(overwrite, skip_existing)
-    _check_run(jobs, report, dry_run)
+    _check_run(jobs, report, as_json, dry_run)
     upscaler = load(model, device=device, precision=precision, engine=engine)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
-    _check_stdout(work, as_json)
+    _check_stdout(work, report, as_json)
     result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
     settings = {"model": model, "device": device, "precision": precision, "engine": engine}
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings=settings)
     _publish(result, report, as_json, plan=dry_run and not quiet)
-    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet, dry_run=dry_run))
+    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet))
 
 
 def _done(
@@ -207,9 +209,10 @@ def _done(
         return run(work, upscaler, options, existing=existing, threads=threads, listener=listener)
 
 
-def _check_stdout(work: Sequence[Job], as_json: bool) -> None:
-    if as_json and any(job.target is None for job in work):
-        raise OptionError("--json and the picture cannot both go to standard output")
+def _check_stdout(work: Sequence[Job], report: str | None, as_json: bool) -> None:
+    wanted = "--report -" if report == STREAM else "--json" if as_json else None
+    if wanted and any(job.target is None for job in work):
+        raise OptionError(f"{wanted} and the picture cannot both go to standard output")
 
 
 def _existing(overwrite: bool, skip: bool) -> Existing:
@@ -218,21 +221,30 @@ def _existing(overwrite: bool, skip: bool) -> Existing:
     return "replace" if overwrite else "skip" if skip else "refuse"
 
 
-def _check_run(jobs: int, report: Path | None, dry_run: bool) -> None:
+def _check_run(jobs: int, report: str | None, as_json: bool, dry_run: bool) -> None:
     if jobs < 1:
         raise OptionError(f"--jobs must be at least 1, not {jobs}")
-    if report is not None and dry_run:
-        raise OptionError("--dry-run writes nothing: take --json instead of --report")
-    if report is not None and not report.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {report.parent}")
+    if report == STREAM and as_json:
+        raise OptionError("--report - and --json are the same: give one of them")
+    if report is None or report == STREAM:
+        return
+    if dry_run:
+        raise OptionError("--dry-run writes nothing: take --report - for standard output")
+    path = Path(report)
+    if not path.parent.is_dir():
+        raise OptionError(f"--report: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise OptionError(f"--report: {path} is there and no file: choose another name")
+    if not os.access(path.parent, os.W_OK):
+        raise OptionError(f"--report: {path.parent} may not be written to")
 
 
-def _publish(result: Report, report: Path | None, as_json: bool, *, plan: bool) -> None:
+def _publish(result: Report, report: str | None, as_json: bool, *, plan: bool) -> None:
     from srnet.image import write_atomic
 
-    if report is not None:
-        write_atomic(report, result.to_json().encode("ascii"))
-    if as_json:
+    if report is not None and report != STREAM:
+        write_atomic(Path(report), result.to_json().encode("ascii"))
+    if as_json or report == STREAM:
         typer.echo(result.to_json())
     elif plan:
         print_plan(result)
