@@ -87,7 +87,7 @@ def preview(
         if work.status == "pending":
             try:
                 work.open()
-                work.status = "planned"
+                work.status = "skipped" if work.target_made else "planned"
             except SRNetError as error:
                 work.status, work.error = "failed", str(error)
         work.seconds.clear()
@@ -150,7 +150,7 @@ class _Line:
     def _enlarge(self, place: _Place, encoders: Executor) -> None:
         def progress(_: int, total: int) -> None:
             self._check_stop()
-            self._advance(place, 1 / total / place.work.rounds)
+            self._advance(place, 1 / total)
 
         with self._guarded(place):
             self._check_stop()
@@ -161,7 +161,7 @@ class _Line:
     def _encode(self, place: _Place) -> None:
         with self._guarded(place):  # even when interrupted: only the cheap part is missing
             place.work.finish()
-            self._settle(place, "done")
+            self._settle(place, place.work.goal)
 
     @contextmanager
     def _guarded(self, place: _Place) -> Iterator[None]:

@@ -5,7 +5,7 @@ Floats exist for one batch at a time, so memory is input + canvas + one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,40 +15,64 @@ import numpy.typing as npt
 from srnet import tiles
 from srnet.bicubic import resize
 from srnet.engine import Engine
+from srnet.options import Options
 
 Array = npt.NDArray[Any]
 
+RESIDUAL_GAIN = 4.0  # of the residual as a picture
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601: what a grey display shows
 
 
-def one_pass(
+def run_passes(
+    rgb: Array,
+    engines: Sequence[Engine],
+    options: Options,
+    tell: Callable[[], None],
+    dtypes: Sequence[npt.DTypeLike],
+) -> list[Array]:
+    """Enlarge ``(H, W, C)`` by one engine after the other; the result in each of ``dtypes``.
+
+    The first is that of ``rgb``, in which the next pass sees it; the second may be float32, which
+    is not rounded. ``tell`` is called after each batch.
+    """
+    results = [rgb, to_float(rgb)][: len(dtypes)]
+    for engine in engines:
+        results = _one_pass(results[0], engine, options, tell, dtypes)
+    return results
+
+
+def _one_pass(
     rgb: Array,
     engine: Engine,
-    *,
-    tile: int,
-    batch_pixels: int | None,
-    strength: float,
+    options: Options,
     tell: Callable[[], None],
-) -> Array:
-    """Enlarge ``(H, W, C)`` by the scale of the engine; the dtype stays.
-
-    ``tell`` is called after each batch.
-    """
+    dtypes: Sequence[npt.DTypeLike],
+) -> list[Array]:
     scale, (height, width, channels) = engine.card.scale, rgb.shape
-    canvas = np.empty((height * scale, width * scale, channels), rgb.dtype)
-    groups = grouped(height, width, engine, tile, batch_pixels)
+    canvases = [np.empty((height * scale, width * scale, channels), kind) for kind in dtypes]
+    groups = grouped(height, width, engine, options.tile, options.batch_pixels)
     batches = (_batch(rgb, group) for group in groups)
     for group, result in zip(groups, engine.run(batches), strict=True):
         for place, output in zip(group, result, strict=True):
             kept = tiles.core(output, place, scale)
-            if strength != 1:
+            if options.strength != 1:
                 height, width = output.shape[:2]
                 base = resize(to_float(tiles.crop(rgb, place)), height, width, "replicate")
                 kept_base = tiles.core(base, place, scale)
-                kept = kept_base + np.float32(strength) * (kept - kept_base)
-            tiles.paste(canvas, place, _to_dtype(kept, channels, rgb.dtype), scale)
+                kept = kept_base + np.float32(options.strength) * (kept - kept_base)
+            for canvas in canvases:
+                tiles.paste(canvas, place, _to_dtype(kept, channels, canvas.dtype), scale)
         tell()
-    return canvas
+    return canvases
+
+
+def count_batches(height: int, width: int, engines: Sequence[Engine], options: Options) -> int:
+    """How often :func:`run_passes` calls ``tell``."""
+    count = 0
+    for engine in engines:
+        count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
+        height, width = height * engine.card.scale, width * engine.card.scale
+    return count
 
 
 def grouped(
@@ -80,11 +104,24 @@ def without_colour(rgb: Array) -> Array:
     return rgb[..., :1] if neutral else rgb
 
 
+def with_channels(rgb: Array, channels: int) -> Array:
+    """The inverse of :func:`without_colour`."""
+    return rgb if rgb.shape[2] == channels else np.repeat(rgb, channels, axis=2)
+
+
 def to_float(values: Array) -> npt.NDArray[np.float32]:
     """Integers to [0, 1]; what is float already stays as it is."""
     if values.dtype == np.float32:
         return values
     return values.astype(np.float32) * np.float32(1 / np.iinfo(values.dtype).max)
+
+
+def visible(residual: Array) -> npt.NDArray[np.uint8]:
+    """A residual in units of full scale as a picture: grey where nothing was added."""
+    levels = np.multiply(residual, np.float32(255 * RESIDUAL_GAIN))
+    levels += np.float32(127.5)
+    np.rint(levels, out=levels)
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def _to_dtype(values: Array, channels: int, dtype: np.dtype[Any]) -> Array:

@@ -46,7 +46,7 @@ from srnet.encode import (
     to_pil,
     write_atomic,
 )
-from srnet.errors import DecodeError, TooLargeError
+from srnet.errors import DecodeError, PictureError, TooLargeError
 from srnet.pixels import Image, deep_samples, samples
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "format_for",
     "from_array",
     "from_pil",
+    "read_file",
     "read_header",
     "read_size",
     "to_pil",
@@ -79,6 +80,18 @@ _KNOWN = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000"
 # Pillow's own limit would warn, and cannot be set per call: the header check replaces it.
 PIL.Image.MAX_IMAGE_PIXELS = None
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        PictureError: it cannot be read; the message says why.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_header(data: bytes, name: str) -> Header:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from srnet.container import SIGNATURE, format_of
 from srnet.errors import OptionError, PictureError
-from srnet.image import FORMATS, SUFFIXES, read_header
+from srnet.image import FORMATS, SUFFIXES, read_file, read_header
 from srnet.options import Options, output_format
-from srnet.upscaler import read_file
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
 

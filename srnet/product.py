@@ -8,10 +8,10 @@ from typing import Any
 
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError, OutputError
-from srnet.image import format_for, write_atomic
+from srnet.image import format_for, read_file, write_atomic
 from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.options import Options
-from srnet.upscaler import Progress, Upscaler, read_file
+from srnet.upscaler import Progress, Upscaler
 from srnet.weights import DEFAULT_FAMILY, find
 
 ENGINES = ("auto", "torch", "openvino")

@@ -14,7 +14,8 @@ import srnet
 SCHEMA = 1  # raised when a field of the JSON changes its meaning or goes
 STAGES = ("decode", "load", "network", "encode")  # load: of the model, when it is first used
 
-# refused: what is there already is in the way; pending: a run was interrupted before it
+# skipped: the result was there (its residual may have been made); refused: what is there already
+# is in the way; pending: a run was interrupted before it
 Status = Literal["planned", "done", "skipped", "refused", "failed", "pending"]
 Size = tuple[int, int]  # width, height in pixels
 
@@ -33,7 +34,7 @@ class Row:
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
     megapixels_per_second: float | None = None  # output pixels by seconds in the network
     consistency_db: float | None = None  # see srnet.metrics.consistency; first frame
-    residual: str | None = None  # where the picture of the residual was written
+    residual: str | None = None  # where its picture was written, or would be
     error: str | None = None
 
     @property

@@ -14,8 +14,15 @@ import numpy.typing as npt
 from srnet.alpha import fill_hidden
 from srnet.bicubic import resize
 from srnet.engine import Engine
-from srnet.enlarge import grouped, one_pass, to_float, without_colour
-from srnet.errors import OptionError, OutputError, PictureError, TooLargeError
+from srnet.enlarge import (
+    count_batches,
+    run_passes,
+    to_float,
+    visible,
+    with_channels,
+    without_colour,
+)
+from srnet.errors import OptionError, OutputError, TooLargeError
 from srnet.image import (
     FORMATS,
     Header,
@@ -24,6 +31,7 @@ from srnet.image import (
     check_options,
     decode,
     encode,
+    read_file,
     read_header,
     write_atomic,
 )
@@ -35,8 +43,6 @@ from srnet.sizes import passes, target_size
 Array = npt.NDArray[Any]
 Picture = TypeVar("Picture")
 Progress = Callable[[int, int], None]
-
-RESIDUAL_GAIN = 4.0  # of the viewable residual
 
 
 class Upscaler:
@@ -161,13 +167,23 @@ class Upscaler:
         tell = _counter(total, progress)
         return [self._enlarge(frame, options, tell) for frame in frames]
 
+    def run_with_residual(
+        self, frames: Sequence[Image], options: Options, progress: Progress | None = None
+    ) -> tuple[list[Image], Image]:
+        """As :meth:`run`, and the picture of the first frame's residual, from the same passes."""
+        tell = _counter(sum(self._count(f, options) for f in frames), progress)
+        first, added = self._explained(frames[0], options, tell)
+        return [first, *(self._enlarge(f, options, tell) for f in frames[1:])], Image(
+            visible(added)
+        )
+
     def residual(
         self, image: Any, options: Options | None = None, progress: Progress | None = None
     ) -> tuple[Array, Image]:
         """What the network adds to bicubic; ``image`` as for a call, its first frame only.
 
         Returns the difference as float32 ``(H, W, C)`` in units of full scale (-1 to 1), and
-        a picture of it: grey where nothing was added, ``RESIDUAL_GAIN`` times enhanced.
+        a picture of it: grey where nothing was added, four times enhanced.
         """
         options = self.options if options is None else options
         if isinstance(image, bytes):
@@ -175,15 +191,9 @@ class Upscaler:
         elif isinstance(image, str | Path):
             image = self.decode(read_file(Path(image)), str(image), options)[0]
         image = from_kind(image)
-        height, width = self.size(image.height, image.width, options)
-        filled = _filled(image)
-        source = to_float(without_colour(filled))
         tell = _counter(self._count(image, options), progress)
-        enlarged = self._passes(source, image, options, tell)
-        added = _resized(enlarged, height, width) - resize(source, height, width, "replicate")
-        added = _channels(added, filled.shape[2])
-        picture = np.clip(np.rint(127.5 + 255 * RESIDUAL_GAIN * added), 0, 255).astype(np.uint8)
-        return added, Image(picture)
+        added = self._explained(image, options, tell)[1]
+        return added, Image(visible(added))
 
     def upscale_bytes(
         self,
@@ -203,36 +213,36 @@ class Upscaler:
         return write(self.run(frames, options, progress), options)
 
     def _count(self, image: Image, options: Options) -> int:
-        height, width = image.height, image.width
-        count = 0
-        for engine in self.plan(height, width, options):
-            count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
-            height, width = height * engine.card.scale, width * engine.card.scale
-        return count
+        engines = self.plan(image.height, image.width, options)
+        return count_batches(image.height, image.width, engines, options)
 
     def _enlarge(self, image: Image, options: Options, tell: Callable[[], None]) -> Image:
+        filled = _filled(image)
+        engines = self.plan(image.height, image.width, options)
+        (rgb,) = run_passes(without_colour(filled), engines, options, tell, [filled.dtype])
+        return self._finished(image, rgb, options)
+
+    def _explained(
+        self, image: Image, options: Options, tell: Callable[[], None]
+    ) -> tuple[Image, Array]:
+        """The result, and what of it the network added: float32 ``(H, W, C)``, not rounded."""
+        filled = _filled(image)
+        source, dtypes = without_colour(filled), [filled.dtype, np.dtype(np.float32)]
+        engines = self.plan(image.height, image.width, options)
+        rgb, exact = run_passes(source, engines, options, tell, dtypes)
+        result = self._finished(image, rgb, options)
+        added = _resized(exact, result.height, result.width)
+        added -= resize(to_float(source), result.height, result.width, "replicate")
+        return result, with_channels(added, filled.shape[2])
+
+    def _finished(self, image: Image, rgb: Array, options: Options) -> Image:
+        """``image`` with the enlarged ``rgb``, in the size and with the channels it is to have."""
         height, width = self.size(image.height, image.width, options)
-        rgb = _resized(self._passes(_filled(image), image, options, tell), height, width)
+        rgb = _resized(with_channels(rgb, image.rgb.shape[2]), height, width)
         alpha = image.alpha
         if alpha is not None:
             alpha = resize(alpha, height, width, "replicate")
         return replace(image, rgb=rgb, alpha=alpha)
-
-    def _passes(
-        self, rgb: Array, image: Image, options: Options, tell: Callable[[], None]
-    ) -> Array:
-        channels = rgb.shape[2]
-        rgb = without_colour(rgb)
-        for engine in self.plan(image.height, image.width, options):
-            rgb = one_pass(
-                rgb,
-                engine,
-                tile=options.tile,
-                batch_pixels=options.batch_pixels,
-                strength=options.strength,
-                tell=tell,
-            )
-        return _channels(rgb, channels)
 
 
 def consistency_db(source: Image, result: Image) -> float | None:
@@ -247,10 +257,6 @@ def consistency_db(source: Image, result: Image) -> float | None:
 
 def _filled(image: Image) -> Array:
     return image.rgb if image.alpha is None else fill_hidden(image.rgb, image.alpha)
-
-
-def _channels(rgb: Array, channels: int) -> Array:
-    return rgb if rgb.shape[2] == channels else np.repeat(rgb, channels, axis=2)
 
 
 def _resized(rgb: Array, height: int, width: int) -> Array:
@@ -283,15 +289,3 @@ def write(frames: Sequence[Image], options: Options) -> bytes:
         keep_metadata=options.keep_metadata,
         background=options.background,
     )
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        PictureError: it cannot be read; the message says why.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PictureError(f"cannot read {path}: {error.strerror or error}") from error

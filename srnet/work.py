@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from srnet.errors import OutputError, PictureError, SRNetError
-from srnet.image import Header, Image, encode, read_header, read_size, write_atomic
+from srnet.image import Header, Image, encode, read_file, read_header, read_size, write_atomic
 from srnet.naming import Job
 from srnet.options import Options
 from srnet.report import Row, Status
-from srnet.upscaler import Progress, Upscaler, consistency_db, read_file, write
+from srnet.upscaler import Progress, Upscaler, consistency_db, write
 
 Existing = Literal["refuse", "skip", "replace"]  # what to do where the target is there already
 
@@ -124,11 +124,15 @@ class Work:
         with self.timed("load"):  # seconds for the first picture of a process, then nothing
             self.upscaler.load(self.inputs[0].height, self.inputs[0].width, self.options)
         with self.timed("network"):
-            if not self.target_made:
-                self.results = self.upscaler.run(self.inputs, self.options, progress)
-            self.inputs = self.inputs[:1]  # which the first result is checked against
-            if self.job.residual is not None:
+            if self.target_made:
                 _, self.residual = self.upscaler.residual(self.inputs[0], self.options, progress)
+            elif self.job.residual is None:
+                self.results = self.upscaler.run(self.inputs, self.options, progress)
+            else:
+                self.results, self.residual = self.upscaler.run_with_residual(
+                    self.inputs, self.options, progress
+                )
+            self.inputs = self.inputs[:1]  # which the first result is checked against
 
     def finish(self) -> None:
         """Encode, check against the input, write.
@@ -155,14 +159,16 @@ class Work:
         self.residual = None
 
     @property
-    def rounds(self) -> int:
-        """How often the picture goes through the network."""
-        return (not self.target_made) + (self.job.residual is not None)
+    def goal(self) -> Status:
+        """What it is when all goes well; a result that was there stays as it is."""
+        return "skipped" if self.target_made else "done"
 
     @property
     def megapixels(self) -> float:
-        """Of the result, all frames together; 0 before :meth:`open`."""
-        return prod(self.size) * self.header.frames / 1e6 if self.size and self.header else 0.0
+        """Of the result, all frames together; 0 before :meth:`open`, or where it was there."""
+        if self.target_made or not self.size or not self.header:
+            return 0.0
+        return prod(self.size) * self.header.frames / 1e6
 
     def row(self) -> Row:
         """Its line in the report."""
@@ -177,13 +183,14 @@ class Work:
             seconds={stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
             error=self.error,
         )
+        if self.status in ("planned", self.goal) and self.header and self.job.residual:
+            row = replace(row, residual=str(self.job.residual))
         if self.status != "done":
             return row
         return replace(
             row,
             megapixels_per_second=round(self.megapixels / max(self.seconds["network"], 1e-6), 3),
             consistency_db=None if self.consistency is None else round(self.consistency, 2),
-            residual=str(self.job.residual) if self.job.residual else None,
         )
 
 

@@ -504,6 +504,20 @@ def test_residual_pictures(tmp_path, fake_engine):
     assert run([job], upscaler, Options(), existing="skip").count("done") == 1
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_residual_costs_no_second_pass_and_changes_nothing(tmp_path, fake_engine, scale):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    results, passes = [], []
+    for residual in (None, tmp_path / "added.png"):
+        engine = fake_engine(added=0.1)
+        job = replace(job, residual=residual)
+        run([job], Upscaler([engine]), Options(scale=scale), existing="replace")
+        results.append(job.target.read_bytes())
+        passes.append(len(engine.shapes))
+    assert results[0] == results[1]
+    assert passes[0] == passes[1]
+
+
 def test_a_missing_residual_is_made_beside_a_result_that_is_left_alone(tmp_path, fake_engine):
     (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
     engine = fake_engine(added=0.1)
@@ -512,7 +526,7 @@ def test_a_missing_residual_is_made_beside_a_result_that_is_left_alone(tmp_path,
     job = replace(job, residual=tmp_path / "added.png")
     log = Log()
     (row,) = run([job], Upscaler([engine]), Options(), existing="skip", listener=log).rows
-    assert (row.status, row.residual) == ("done", str(job.residual))
+    assert (row.status, row.residual) == ("skipped", str(job.residual))
     assert log.parts == pytest.approx(1)
     expected = Upscaler([engine]).residual(job.source)[1]
     assert np.array_equal(decode(job.residual.read_bytes())[0].rgb, expected.rgb)

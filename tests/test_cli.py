@@ -244,10 +244,21 @@ def test_skip_existing_does_not_pass_over_another_size(up, capsys):
     assert size(Path("b.png")) == (20, 16)
 
 
-def test_skip_existing_makes_a_missing_residual(up):
+def test_skip_existing_makes_a_missing_residual(up, capsys):
     assert up("a.png", "-o", "b.png") == 0
     before = Path("b.png").stat().st_mtime_ns
-    assert up("a.png", "-o", "b.png", "--skip-existing", "--residual", "added") == 0
+    arguments = ["a.png", "-o", "b.png", "--skip-existing", "--residual", "added"]
+    line = "a.png -> b.png  10x8 -> 20x16  skipped, residual: added/b.png.residual.png"
+    capsys.readouterr()
+    assert up(*arguments, "--dry-run") == 0
+    assert capsys.readouterr() == (
+        f"{line}\n",
+        "1 skipped, 1 residuals to make of results that were there\n",
+    )
+    assert up(*arguments) == 0
+    assert capsys.readouterr().err == (
+        f"[1/1] {line}\n1 skipped, 1 residuals made of results that were there\n"
+    )
     assert size(Path("added/b.png.residual.png")) == (20, 16)
     assert Path("b.png").stat().st_mtime_ns == before
 

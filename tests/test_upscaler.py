@@ -11,10 +11,11 @@ import pytest
 
 import srnet
 from srnet.bicubic import resize
+from srnet.enlarge import RESIDUAL_GAIN
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import Image, decode, read_header
 from srnet.options import Options
-from srnet.upscaler import RESIDUAL_GAIN, Upscaler
+from srnet.upscaler import Upscaler
 
 
 def png(array: np.ndarray) -> bytes:

@@ -114,7 +114,6 @@ def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
 
 
 def _read(path: Path) -> Image:
-    from srnet.image import decode
-    from srnet.upscaler import read_file
+    from srnet.image import decode, read_file
 
     return decode(read_file(path), str(path))[0]

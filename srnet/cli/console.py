@@ -40,7 +40,7 @@ def summary(row: Row) -> str:
         sizes = ("x".join(map(str, size)) for size in (row.input_size, row.output_size))
         text += "  " + " -> ".join(sizes) + ("  smaller than the input" if row.shrunk else "")
     if row.status != "done":
-        return f"{text}  {row.status}"
+        return f"{text}  {row.status}" + (f", residual: {row.residual}" if row.residual else "")
     seconds = sum(row.seconds.values())
     consistency = "" if row.consistency_db is None else f"  consistency {row.consistency_db:.1f} dB"
     return f"{text}  {seconds:.2f} s{consistency}"
@@ -89,6 +89,9 @@ def _totals(report: Report) -> str:
     counts = [f"{number} {status}" for status, number in report.counts().items() if number]
     if shrunk := sum(row.shrunk and row.status in ("done", "planned") for row in report.rows):
         counts.append(f"{shrunk} smaller than the input")
+    if added := sum(row.status == "skipped" and row.residual is not None for row in report.rows):
+        verb = "to make" if report.dry_run else "made"
+        counts.append(f"{added} residuals {verb} of results that were there")
     if report.ignored:
         counts.append(f"{report.ignored} other files ignored")
     text = ", ".join(counts)
