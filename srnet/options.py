@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from srnet.errors import OptionError
 from srnet.image import FORMATS, check_options
 from srnet.sizes import check_target
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _wholes(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(map(_whole, value))
+
+
+def _truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+_PIXELS = (_whole, "a whole number of pixels")
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {  # option: its type, and that in words
+    "scale": (_number, "a number from 1 to 16"),
+    "width": _PIXELS,
+    "height": _PIXELS,
+    "fit": (_wholes, "two whole numbers of pixels, (width, height)"),
+    "strength": (_number, "a number from 0 to 1"),
+    "format": (lambda value: isinstance(value, str), f"one of {', '.join(FORMATS)}"),
+    "quality": (_whole, "a whole number from 1 to 100"),
+    "lossless": (_truth, "True or False"),
+    "keep_metadata": (_truth, "True or False"),
+    "background": (_wholes, "three whole numbers from 0 to 255, (red, green, blue)"),
+    "tile": _PIXELS,
+    "batch_pixels": _PIXELS,
+    "max_pixels": (_number, "a number of pixels"),
+}
+_OPTIONAL = {"scale", "width", "height", "fit", "format", "quality", "background", "batch_pixels"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +75,10 @@ class Options:
     max_pixels: int = 500_000_000  # of output, all frames together
 
     def __post_init__(self) -> None:
+        for name, (fits, words) in _KINDS.items():
+            value = getattr(self, name)
+            if not fits(value) and not (value is None and name in _OPTIONAL):
+                raise OptionError(f"{name} must be {words}, not {value!r}")
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
         if self.tile < 1 or (self.batch_pixels is not None and self.batch_pixels < 1):

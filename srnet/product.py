@@ -14,11 +14,12 @@ from srnet.options import Options
 from srnet.upscaler import Progress, Upscaler
 from srnet.weights import DEFAULT_FAMILY, find
 
+_EXAMPLES = {"model": DEFAULT_FAMILY, "device": "cpu", "precision": "auto", "engine": "auto"}
 ENGINES = ("auto", "torch", "openvino")
 
 
 def load(
-    model: str = DEFAULT_FAMILY,
+    model: str | Path = DEFAULT_FAMILY,
     *,
     device: str = "auto",
     precision: str = "auto",
@@ -39,9 +40,13 @@ def load(
         OptionError: unknown model, device or option, or a value that could work for no picture.
         WeightsError: a damaged weights file.
     """
+    names = {"model": model, "device": device, "precision": precision, "engine": engine}
+    for name, value in names.items():
+        if not isinstance(value, str | Path if name == "model" else str):
+            raise OptionError(f"{name} must be a name, such as {_EXAMPLES[name]!r}, not {value!r}")
     shared = Turnstile() if turnstile is None else turnstile
     make = _engine(engine, device)
-    engines = [make(path, device, precision, shared) for path in find(model)]
+    engines = [make(path, device, precision, shared) for path in find(str(model))]
     return Upscaler(engines, changed(Options(), options))
 
 
@@ -57,7 +62,7 @@ def upscale(
     source: str | Path,
     target: str | Path,
     *,
-    model: str = DEFAULT_FAMILY,
+    model: str | Path = DEFAULT_FAMILY,
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
@@ -93,7 +98,4 @@ def changed(options: Options, changes: dict[str, Any]) -> Options:
     unknown = [name for name in changes if name not in known]
     if unknown:
         raise OptionError(f"unknown option {unknown[0]!r}: there are {', '.join(known)}")
-    try:
-        return replace(options, **changes)
-    except TypeError as error:  # a comparison with something of another kind
-        raise OptionError(f"an option has a value of the wrong type: {error}") from error
+    return replace(options, **changes)

@@ -22,6 +22,8 @@ def check_target(
     Raises:
         OptionError: none or several of the four given, or one out of range.
     """
+    if fit is not None and len(fit) != 2:
+        raise OptionError(f"fit is a box of width and height, two numbers, not {len(fit)}")
     ways = [way for way in (scale, to_width, to_height, fit) if way is not None]
     if len(ways) != 1:
         raise OptionError("give one of scale, width, height or fit; for a box use fit")

@@ -65,13 +65,13 @@ class Upscaler:
         ``image`` is one of: the bytes of a picture file; a path (the result is written beside
         it as ``<stem>_x<scale><suffix>``, such as ``a_x2.jpg``, and that path comes back; an
         existing file is never replaced); a PIL image; a numpy array, uint8 or uint16,
-        ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA, sRGB-encoded; an
-        :class:`srnet.image.Image`.
+        ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or
+        ``(H, W, 4)`` RGB and alpha, sRGB-encoded; an :class:`srnet.image.Image`.
 
         Raises:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
         """
-        options = self.options if options is None else options
+        options = self._chosen(options)
         result: Any
         if isinstance(image, bytes):
             result = self.upscale_bytes(image, options, progress=progress)
@@ -80,6 +80,11 @@ class Upscaler:
         else:
             result = to_kind(self.run([from_kind(image)], options, progress)[0], image)
         return cast(Picture, result)
+
+    def _chosen(self, options: Options | None) -> Options:
+        if options is not None and not isinstance(options, Options):
+            raise OptionError(f"options must be srnet.Options(...), not {options!r}")
+        return self.options if options is None else options
 
     def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
         data = read_file(path)
@@ -185,7 +190,7 @@ class Upscaler:
         Returns the difference as float32 ``(H, W, C)`` in units of full scale (-1 to 1), and
         a picture of it: grey where nothing was added, four times enhanced.
         """
-        options = self.options if options is None else options
+        options = self._chosen(options)
         if isinstance(image, bytes):
             image = self.decode(image, "picture", options)[0]
         elif isinstance(image, str | Path):
@@ -207,7 +212,7 @@ class Upscaler:
         Raises:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
         """
-        options = self.options if options is None else options
+        options = self._chosen(options)
         self.check_output(read_header(data, name), options)
         frames = self.decode(data, name, options)
         return write(self.run(frames, options, progress), options)

@@ -56,6 +56,13 @@ def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
     rgba = up(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]))
     np.testing.assert_array_equal(rgba[..., :3], up(picture))
     assert (rgba[..., 3] == 255).all()
+    clear = np.arange(picture.shape[0] * picture.shape[1], dtype=np.uint8)
+    veiled = np.dstack([picture[..., 0] // 2 + 60, clear.reshape(picture.shape[:2]) | 1])
+    both = up(veiled)
+    assert both.shape == (70, 58, 2)
+    np.testing.assert_array_equal(both[..., 0], up(veiled[..., 0]))
+    np.testing.assert_array_equal(both[..., 1], up(np.dstack([picture, veiled[..., 1]]))[..., 3])
+    np.testing.assert_array_equal(up(picture[..., :1])[..., 0], grey)
     deep = up(picture.astype(np.uint16) * 257)
     assert deep.dtype == np.uint16
     assert np.abs(deep / 257 - up(picture)).max() < 1
@@ -203,7 +210,24 @@ def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: n
     [
         ({"sharpness": 3}, "unknown option 'sharpness': there are scale, width"),
         ({"scale": 99}, "from 1 to 16, not 99"),
-        ({"scale": "4"}, "wrong type"),
+        ({"scale": "2"}, "scale must be a number from 1 to 16, not '2'"),
+        ({"scale": True}, "scale must be a number from 1 to 16, not True"),
+        ({"width": 9.5}, "width must be a whole number of pixels, not 9.5"),
+        ({"height": "9"}, "height must be a whole number of pixels, not '9'"),
+        ({"fit": "9x9"}, "fit must be two whole numbers of pixels"),
+        ({"fit": (9,)}, "fit is a box of width and height"),
+        ({"strength": "1"}, "strength must be a number from 0 to 1, not '1'"),
+        ({"strength": None}, "strength must be a number from 0 to 1, not None"),
+        ({"format": 3}, "format must be one of png, jpeg"),
+        ({"quality": "90"}, "quality must be a whole number from 1 to 100, not '90'"),
+        ({"lossless": "no"}, "lossless must be True or False, not 'no'"),
+        ({"keep_metadata": 1}, "keep_metadata must be True or False, not 1"),
+        ({"background": "#ffffff"}, "background must be three whole numbers"),
+        ({"tile": 9.0}, "tile must be a whole number of pixels, not 9.0"),
+        ({"batch_pixels": "9"}, "batch_pixels must be a whole number"),
+        ({"max_pixels": "9"}, "max_pixels must be a number of pixels, not '9'"),
+        ({"device": 0}, "device must be a name, such as 'cpu', not 0"),
+        ({"engine": None}, "engine must be a name, such as 'auto', not None"),
         ({"scale": 2, "width": 300}, "give one of scale"),
         ({"height": 0}, "at least 1 pixel"),
         ({"fit": (0, 9)}, "at least 1 pixel"),
@@ -223,6 +247,18 @@ def test_what_could_never_work_is_refused_at_once(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         srnet.load(str(tiny_weights[2]), **options)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    Options(scale=np.float32(2), tile=np.int64(64), max_pixels=1e9)
+    Options(width=np.int32(9))
+
+
+def test_options_that_are_none_are_refused(fake_engine: type, picture: np.ndarray) -> None:
+    up = Upscaler([fake_engine()])
+    for work in (up, up.residual):
+        with pytest.raises(OptionError, match=r"options must be srnet\.Options"):
+            work(picture, {"scale": 2})
 
 
 def test_lossless_is_refused_where_the_input_decides_the_format(fake_engine: type) -> None:
