@@ -53,7 +53,7 @@ class Wishes(BaseModel):
         description="Colour RRGGBB under transparent pixels, for JPEG.",
         examples=["ffffff"],
     )
-    keep_metadata: bool = Field(True, description="Keep the colour profile and EXIF.")
+    keep_metadata: bool = Field(True, description="Keep the colour profile, EXIF and resolution.")
 
     def options(self, defaults: Options, max_pixels: int) -> Options:
         """The options of the library.

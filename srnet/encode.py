@@ -70,7 +70,8 @@ def encode(
     ``quality`` is 1-100, for JPEG, WebP and AVIF; others ignore it, as they do
     ``subsampling`` ("4:4:4", "4:2:2", "4:2:0"; WebP that loses is always 4:2:0).
     ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
-    ``keep_metadata`` writes the ICC profile and EXIF of the first frame.
+    ``keep_metadata`` writes the ICC profile, EXIF and dpi of the first frame; WebP and AVIF hold
+    no dpi but that of EXIF.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
     has no alpha. ``png_level`` is zlib's 0-9.
 
@@ -94,7 +95,7 @@ def encode(
         frames = [_flattened(frame, background) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
     if not keep_metadata:
-        frames = [replace(frame, icc=None, exif=None) for frame in frames]
+        frames = [replace(frame, icc=None, exif=None, dpi=None) for frame in frames]
     try:
         return _written(frames, format, options)
     except (MemoryError, *FOREIGN) as error:
@@ -127,7 +128,7 @@ def to_pil(image: Image) -> PIL.Image.Image:
     pil = PIL.Image.fromarray(image.rgb[..., 0] if grey else image.rgb)
     if image.alpha is not None:
         pil.putalpha(PIL.Image.fromarray(image.alpha))
-    found = {"icc_profile": image.icc, "exif": image.exif}
+    found = {"icc_profile": image.icc, "exif": image.exif, "dpi": image.dpi}
     pil.info.update({key: value for key, value in found.items() if value})
     return pil
 
@@ -248,11 +249,13 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     first = frames[0]
     icc, exif = first.icc, upright(first.exif)[0]
     if len(frames) == 1 and name == "png":
-        return write_png(first.rgb, first.alpha, icc, exif, options["compress_level"])
+        return write_png(first.rgb, first.alpha, icc, exif, first.dpi, options["compress_level"])
     if name == "tiff":
-        return write_tiff(first.rgb, first.alpha, icc, exif)
+        return write_tiff(first.rgb, first.alpha, icc, exif, first.dpi)
     pictures = [to_pil(_eight_bit(replace(frame, icc=None, exif=None))) for frame in frames]
     options = {**options, "icc_profile": icc, "exif": exif or b""}
+    if name in ("png", "jpeg") and first.dpi is not None:
+        options["dpi"] = first.dpi
     if name == "jpeg" and exif:
         options["exif"] = b"Exif\0\0" + exif
     if len(frames) > 1:

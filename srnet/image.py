@@ -3,8 +3,8 @@
 ``decode`` turns untrusted bytes into ``Image`` values, one per frame. Limits are read from
 the header, before anything is decompressed. Every failure is one ``PictureError``.
 
-What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF. What is changed:
-EXIF orientation is applied and its tag reset; palettes become colour and transparent
+What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, resolution (dpi). What is
+changed: EXIF orientation is applied and its tag reset; palettes become colour and transparent
 colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as 8 bit:
 16-bit CMYK, 16-bit animations, AVIF above 8 bit. Of a TIFF or MPO the first picture is read.
 
@@ -47,7 +47,7 @@ from srnet.encode import (
     write_atomic,
 )
 from srnet.errors import DecodeError, PictureError, TooLargeError
-from srnet.pixels import Image, deep_samples, samples
+from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -124,7 +124,7 @@ def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIX
         if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
             data = bare_png(data) if source.header.format == "PNG" else data
             rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
-            return [Image(rgb, alpha, icc, source.exif, format=source.header.format)]
+            return [_image(source, rgb, alpha, icc)]
         return _alike([_frame(source) for _ in _seek_frames(source)])
 
 
@@ -196,10 +196,16 @@ def _seek_frames(source: Source) -> Iterator[None]:
         yield
 
 
+def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | None) -> Image:
+    """A frame with what the file says of it."""
+    dpi = resolution(source.pil, source.orientation)
+    return Image(rgb, alpha, icc, source.exif, format=source.header.format, dpi=dpi)
+
+
 def _frame(source: Source) -> Image:
     """The frame that ``source.pil`` has loaded."""
     rgb, alpha, icc = samples(source.pil, source.orientation)
-    frame = Image(rgb, alpha, icc, source.exif, format=source.header.format)
+    frame = _image(source, rgb, alpha, icc)
     if source.header.frames == 1:
         return frame
     info = source.pil.info

@@ -67,7 +67,7 @@ class Options:
     format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
     quality: int | None = None  # 1 to 100; None: the format's default
     lossless: bool = False  # WebP
-    keep_metadata: bool = True  # colour profile and EXIF
+    keep_metadata: bool = True  # colour profile, EXIF and resolution (dpi)
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
     tile: int = 768  # input pixels each way

@@ -25,6 +25,7 @@ Samples = npt.NDArray[Any]  # uint8 or uint16
 Rows = Callable[[int, int], npt.NDArray[Any]]  # top, bottom -> (bottom - top, W, bands)
 Conversion = Callable[[PIL.Image.Image], npt.NDArray[Any]]
 
+_MAX_DPI = 65535  # JPEG's limit
 _STRIP_PIXELS = 2**18  # converted at a time; small enough for the cache
 # Pillow's modes, and the mode with only what an Image can hold.
 _TARGETS = {
@@ -50,9 +51,11 @@ class Image:
     ``rgb`` is uint8 or uint16 (the dtype is the depth), ``(H, W, 3)`` or, for grey,
     ``(H, W, 1)``; sRGB-encoded, or in the space of ``icc``. ``alpha`` is ``(H, W)`` of the
     same dtype, not premultiplied, or None. ``exif`` is the TIFF-structured block without the
-    ``Exif`` prefix, its orientation tag reset to 1. ``duration`` is how long the frame is
-    shown in ms, 0 for a still. ``loop`` is how often the animation plays, 0 for ever, None
-    for a still. ``format`` is where it came from ("PNG", "JPEG", ...), or empty.
+    ``Exif`` prefix, its orientation tag reset to 1. ``dpi`` is the resolution in pixels an inch,
+    across and down, or None: how large to print, which enlarging leaves as it is. ``duration``
+    is how long the frame is shown in ms, 0 for a still. ``loop`` is how often the animation
+    plays, 0 for ever, None for a still. ``format`` is where it came from ("PNG", "JPEG", ...),
+    or empty.
 
     Raises ``OptionError`` when the arrays do not fit this description.
     """
@@ -64,6 +67,7 @@ class Image:
     duration: int = 0
     loop: int | None = None
     format: str = ""
+    dpi: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype
@@ -83,6 +87,17 @@ class Image:
     def width(self) -> int:
         """Pixels in a row."""
         return int(self.rgb.shape[1])
+
+
+def resolution(pil: Any, orientation: int) -> tuple[float, float] | None:
+    """``Image.dpi`` of an opened file; None where it is absent or absurd."""
+    try:
+        across, down = (float(value) for value in pil.info["dpi"])
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    if not (1 < across <= _MAX_DPI and 1 < down <= _MAX_DPI):  # NaN; 1 is an empty TIFF to Pillow
+        return None
+    return (down, across) if orientation >= 5 else (across, down)
 
 
 def samples(pil: Any, orientation: int) -> tuple[Samples, Samples | None, bytes | None]:

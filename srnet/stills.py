@@ -5,7 +5,7 @@ OpenCV does, and beside the file itself needs no memory but a strip: a second co
 100-megapixel picture would be 300 MB.
 
 ``rgb`` is uint8 or uint16 ``(H, W, 1 | 3)``, ``alpha`` ``(H, W)`` of the same dtype or None;
-``icc`` and ``exif`` (without prefix) are bytes or None.
+``icc`` and ``exif`` (without prefix) are bytes or None; ``dpi`` is as in ``Image``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
 from srnet.pixels import Samples, strips
 
+Dpi = tuple[float, float] | None
+
 _PAETH = 4
 _MAX_TIFF = 2**32 - 2**20  # offsets have 32 bits; some room for the directory
 
 
 def write_png(
-    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, level: int
+    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, dpi: Dpi, level: int
 ) -> bytes:
     """A PNG still; ``level`` is zlib's 0-9.
 
@@ -43,6 +45,8 @@ def write_png(
     _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
     if icc:
         _chunk(out, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+    if dpi is not None:
+        _chunk(out, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in dpi), 1))
     if exif:
         _chunk(out, b"eXIf", exif)
     packer = zlib.compressobj(level)
@@ -58,7 +62,9 @@ def write_png(
     return out.getvalue()
 
 
-def write_tiff(rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None) -> bytes:
+def write_tiff(
+    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, dpi: Dpi
+) -> bytes:
     """A TIFF still: deflated strips of horizontal differences. ``ValueError`` above 4 GB."""
     height, width, colours = rgb.shape
     if colours == 1 and alpha is not None and rgb.dtype == np.uint16:
@@ -85,6 +91,7 @@ def write_tiff(rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: byt
         317: 2,  # horizontal differences
         **({} if alpha is None else {338: (2,)}),  # not premultiplied
         **({34675: icc} if icc else {}),
+        **({} if dpi is None else {282: dpi[0], 283: dpi[1], 296: 2}),  # an inch
     }
     out = io.BytesIO()
     out.write(b"II*\0\x08\0\0\0")

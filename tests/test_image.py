@@ -285,6 +285,39 @@ def test_profile_and_exif_travel_along_or_stay_behind(name, count, dtype):
     assert not tags(bare.exif)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff"])
+def test_resolution_is_kept_as_it_is(name, count, dtype):
+    image = replace(noise(9, 8, count, dtype), dpi=(300, 96), exif=exif(1))
+    found = decode(encode([image], name))[0]
+    assert found.dpi == pytest.approx((300, 96), abs=0.5 * 0.0254)  # PNG counts by the metre
+    again = decode(encode([found], name))[0]
+    assert again.dpi == found.dpi
+    assert decode(encode([image], name, keep_metadata=False))[0].dpi is None
+    assert decode(encode([noise(9, 8, count, dtype)], name))[0].dpi is None
+    assert from_pil(to_pil(found)).dpi == found.dpi
+
+
+def test_resolution_of_what_other_programs_wrote():
+    pil = to_pil(noise(9, 8, 3))
+    for kind in ("PNG", "JPEG", "TIFF", "BMP"):
+        (found,) = decode(pillow(pil, kind, dpi=(300, 300)))
+        assert found.dpi == pytest.approx((300, 300), abs=0.01)
+    turned = decode(pillow(pil, "JPEG", dpi=(300, 96), exif=b"Exif\0\0" + exif(6)))[0]
+    assert turned.dpi == (96, 300)
+    assert decode(encode([replace(turned, dpi=(300, 300))], "webp"))[0].dpi is None
+    frames = [replace(frame, dpi=(300, 300)) for frame in frames_of(2)]
+    assert decode(encode(frames, "png"))[0].dpi == pytest.approx((300, 300), abs=0.01)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**32 - 1])
+def test_absurd_resolution_is_dropped(number):
+    body = struct.pack(">IIB", number, number, 1)
+    data = png(np.zeros((2, 2, 3), np.uint8), 2, 8, chunk(b"pHYs", body))
+    assert decode(data)[0].dpi is None
+
+
 def test_exif_survives_a_tiff_with_its_directories():
     block = PIL.Image.Exif()
     block[0x010F] = "maker"

@@ -98,7 +98,7 @@ def upscale(
         option("#RRGGBB", "Colour under transparent pixels where none can be kept.", panel=_FILE),
     ] = None,
     strip_metadata: Annotated[
-        bool, flag("--strip-metadata", "Drop the colour profile and EXIF.", _FILE)
+        bool, flag("--strip-metadata", "Drop the colour profile, EXIF and dpi.", _FILE)
     ] = False,
     name: Annotated[
         str | None,
