@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 import srnet
@@ -48,6 +49,43 @@ def test_same_kind_comes_back(up: Upscaler, picture: np.ndarray, tmp_path: Path)
     np.testing.assert_array_equal(decode(path.read_bytes())[0].rgb, from_array)
     with pytest.raises(OutputError, match="exists"):
         up(str(tmp_path / "a.png"))
+
+
+def saved(pil: PIL.Image.Image, kind: str, frames: int) -> bytes:
+    buffer = io.BytesIO()
+    more = {"save_all": True, "append_images": [PIL.ImageOps.invert(pil)]} if frames > 1 else {}
+    pil.save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "frames", "result"),
+    [
+        ("RGB", "GIF", 1, ("PNG", 1, 3)),
+        ("RGB", "GIF", 2, ("WEBP", 2, 3)),
+        ("RGB", "BMP", 1, ("PNG", 1, 3)),
+        ("RGB", "JPEG2000", 1, ("PNG", 1, 3)),
+        ("RGB", "WEBP", 2, ("WEBP", 2, 3)),
+        ("RGB", "PNG", 2, ("PNG", 2, 3)),
+        ("RGB", "AVIF", 2, ("WEBP", 2, 3)),
+        ("RGB", "TIFF", 2, ("TIFF", 1, 3)),
+        ("RGB", "MPO", 2, ("JPEG", 1, 3)),
+        ("CMYK", "JPEG", 1, ("JPEG", 1, 3)),
+        ("CMYK", "TIFF", 1, ("TIFF", 1, 3)),
+        ("LAB", "TIFF", 1, ("TIFF", 1, 3)),
+        ("1", "PNG", 1, ("PNG", 1, 1)),
+        ("1", "BMP", 1, ("PNG", 1, 1)),
+        ("P", "PNG", 1, ("PNG", 1, 3)),
+    ],
+)
+def test_what_becomes_of_a_file(
+    fake_engine: type, mode: str, kind: str, frames: int, result: tuple[str, int, int]
+) -> None:
+    """The table of the README."""
+    plain = PIL.Image.effect_noise((20, 16), 80).convert("RGB")
+    pil = PIL.Image.new("LAB", (20, 16), (99, 9, 9)) if mode == "LAB" else plain.convert(mode)
+    found = decode(Upscaler([fake_engine()])(saved(pil, kind, frames)))
+    assert (found[0].format, len(found), found[0].rgb.shape[2]) == result
 
 
 def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
