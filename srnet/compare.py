@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 
 _GAP = 8  # pixels between panels
 _ZOOM = 4  # of the detail crops
+_APART = 4  # crops are this part of the longer side from each other: two eyes are one detail
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def score(a: Image, b: Image) -> Score:
 def side_by_side(panels: list[Image], crops: int = 3, crop: int = 64) -> Image:
     """Panels of one size in a row, and under each the same detail crops, enlarged 4x.
 
-    The crops are where the first two panels differ most, and do not overlap.
+    The crops are where the first two panels differ most, a quarter of the longer side from each
+    other while there is room for that, and do not overlap.
 
     Raises:
         OptionError: the sizes differ, or there are fewer than two panels.
@@ -71,12 +73,20 @@ def rgb8(image: Image) -> npt.NDArray[np.uint8]:
 
 
 def _places(a: Array, b: Array, count: int, edge: int) -> list[tuple[int, int]]:
-    """Corners of the windows with the largest mean difference, none twice."""
+    """Corners of the windows with the largest mean difference, apart while there is room."""
     difference = np.abs(a.astype(np.float32) - b).mean(axis=2)
     rows, columns = difference.shape[0] // edge, difference.shape[1] // edge
     cells = difference[: rows * edge, : columns * edge].reshape(rows, edge, columns, edge)
-    order = np.argsort(cells.mean(axis=(1, 3)), axis=None)[::-1][:count]
-    return [(int(i) // columns * edge, int(i) % columns * edge) for i in order]
+    order = np.argsort(cells.mean(axis=(1, 3)), axis=None)[::-1]
+    places = [(int(i) // columns * edge, int(i) % columns * edge) for i in order]
+    apart = max(difference.shape) // _APART
+    chosen: list[tuple[int, int]] = []
+    for place in places:
+        far = all(max(abs(place[0] - y), abs(place[1] - x)) >= apart for y, x in chosen)
+        if far and len(chosen) < count:
+            chosen.append(place)
+    near = [place for place in places if place not in chosen]
+    return (chosen + near)[:count]
 
 
 def _enlarged(picture: Array) -> Array:

@@ -81,3 +81,18 @@ def test_pictures_of_two_sizes(tmp_path: Path, rng: np.random.Generator, capsys)
     for other in ("large", "small"):
         assert main(["compare", files["tall"], files[other]]) == 2
         assert "differ in shape" in capsys.readouterr().err
+
+
+def test_details_are_apart_while_there_is_room(rng: np.random.Generator) -> None:
+    """One spot with the largest differences does not take all crops."""
+    a = rng.integers(50, 150, (96, 128, 3), dtype=np.uint8)
+    b = a.copy()
+    places = [(0, 0), (48, 64), (80, 112), (0, 16), (16, 0), (16, 16)]  # three near the first
+    for (y, x), change in zip(places, (100, 20, 10, 90, 80, 70), strict=True):
+        b[y : y + 16, x : x + 16] += change
+    sheet = side_by_side([Image(a), Image(b)], crops=4, crop=16).rgb
+    details = [sheet[104:, x : x + 64] for x in range(0, 4 * 72, 72)]
+    shown = [*places[:3], (0, 16)]  # for the fourth there is no room but beside the first
+    for detail, (y, x) in zip(details, shown, strict=True):
+        expected = a[y : y + 16, x : x + 16].repeat(4, 0).repeat(4, 1)
+        np.testing.assert_array_equal(detail, expected)
