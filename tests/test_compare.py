@@ -90,9 +90,19 @@ def test_details_are_apart_while_there_is_room(rng: np.random.Generator) -> None
     places = [(0, 0), (48, 64), (80, 112), (0, 16), (16, 0), (16, 16)]  # three near the first
     for (y, x), change in zip(places, (100, 20, 10, 90, 80, 70), strict=True):
         b[y : y + 16, x : x + 16] += change
-    sheet = side_by_side([Image(a), Image(b)], crops=4, crop=16).rgb
-    details = [sheet[104:, x : x + 64] for x in range(0, 4 * 72, 72)]
-    shown = [*places[:3], (0, 16)]  # for the fourth there is no room but beside the first
-    for detail, (y, x) in zip(details, shown, strict=True):
+    sheet = side_by_side([Image(a), Image(b)], crops=3, crop=16).rgb
+    for i, (y, x) in enumerate(places[:3]):
         expected = a[y : y + 16, x : x + 16].repeat(4, 0).repeat(4, 1)
-        np.testing.assert_array_equal(detail, expected)
+        np.testing.assert_array_equal(sheet[104:, 72 * i : 72 * i + 64], expected)
+
+
+def test_details_are_neighbours_where_there_is_no_room(rng: np.random.Generator) -> None:
+    a = rng.integers(50, 150, (64, 128, 3), dtype=np.uint8)
+    b = a.copy()
+    b[16:32, 16:32] += 50
+    sheet = side_by_side([Image(a), Image(b)], crops=32, crop=16).rgb
+    details = [sheet[72::4, x : x + 64 : 4].tobytes() for x in range(0, 32 * 72, 72)]
+    corners = [(y, x) for y in range(0, 64, 16) for x in range(0, 128, 16)]
+    cells = [a[y : y + 16, x : x + 16].tobytes() for y, x in corners]
+    assert details[0] == cells[9]  # the one that differs
+    assert sorted(details) == sorted(cells)  # each once
