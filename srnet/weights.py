@@ -50,6 +50,13 @@ def find(name: str) -> list[Path]:
     )
     if not known:
         raise OptionError(f"no weights came with this copy of srnet: {folder()} holds none")
+    family = name.rsplit("-x", 1)[0]
+    if not files and family != name and family in families():
+        members = " and ".join(stem for stem in known if stem.rsplit("-x", 1)[0] == family)
+        raise OptionError(
+            f"there is no model {name!r}, only {members}: take {family!r}, of which any scale from "
+            "1 to 16 can be asked, such as 3"
+        )
     if not files:
         raise OptionError(
             f"there is no model {name!r}: choose one of {', '.join(families())}, "

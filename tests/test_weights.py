@@ -104,6 +104,8 @@ def test_find_lists_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         weights.find("anime")
     with pytest.raises(OptionError, match="no weights file"):
         weights.find("missing.safetensors")
+    with pytest.raises(OptionError, match="only photo-x2 and photo-x4: take 'photo', of which any"):
+        weights.find("photo-x3")
 
 
 def test_warm_start_across_scales(tiny_weights: dict[int, Path]) -> None:
