@@ -55,7 +55,7 @@ def find(name: str) -> list[Path]:
         members = " and ".join(stem for stem in known if stem.rsplit("-x", 1)[0] == family)
         raise OptionError(
             f"there is no model {name!r}, only {members}: take {family!r}, of which any scale from "
-            "1 to 16 can be asked, such as 3"
+            "1 to 16 can be asked"
         )
     if not files:
         raise OptionError(

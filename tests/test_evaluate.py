@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
-from srnet import weights
+from srnet import product, weights
 from srnet.bicubic import resize
 from srnet.cli import app
 from srnet.degrade import clean
@@ -79,6 +79,20 @@ def test_limit_takes_the_first_pictures(folder: Path, tiny_weights: dict[int, Pa
     assert [row["picture"] for row in rows] == ["a", "mean"]
     refused = CliRunner().invoke(app, [*command, "--record"])
     assert refused.exit_code != 0  # a part of a folder is no figure for a card
+
+
+def test_engine_is_pytorch_unless_asked(
+    folder: Path, tiny_weights: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    real = product._engine
+    monkeypatch.setattr(
+        product, "_engine", lambda name, device: taken.append(name) or real("torch", device)
+    )
+    command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--limit", "1"]
+    for more in ([], ["--engine", "openvino"]):
+        assert CliRunner().invoke(app, [*command, *more]).exit_code == 0
+    assert taken == ["torch", "openvino"]
 
 
 def test_photo_degradation_scores_the_same_twice(folder: Path, tiny_weights: dict) -> None:

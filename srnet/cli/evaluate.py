@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srnet.cli.options import Device, Precision, argument, flag, option
+from srnet.cli.options import Device, Engine, Precision, argument, flag, option
 from srnet.errors import OptionError
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ def evaluate(
     strength: Annotated[float, option("NUMBER", "From 0 (bicubic) to 1.")] = 1.0,
     device: Device = "auto",
     precision: Precision = "float32",
+    engine: Engine = "torch",
     each: Annotated[bool, flag("--each", "A row for each picture too.")] = False,
     as_json: Annotated[bool, flag("--json", "Rows as JSON on standard output.")] = False,
     record: Annotated[
-        bool, flag("--record", "Write the means into the card of the weights file.")
+        bool,
+        flag("--record", "Write the means into the card of the weights file (torch, float32)."),
     ] = False,
 ) -> None:
     """Score models on folders of pictures (PSNR, SSIM), beside bicubic.
@@ -55,13 +57,15 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise OptionError(f"--limit must be at least 1, not {limit}")
+    if record:
+        _check_record(limit, strength, precision, engine)
     rows = []
     for name in model:
         for folder in folders:
-            found = _score(name, folder, jpeg, photo, limit, strength, device, precision)
+            found = _score(name, folder, jpeg, photo, limit, strength, device, precision, engine)
             label = _label(folder, jpeg, photo)
             if record:
-                _record(name, label, found[-1], limit is None and strength == 1)
+                _record(name, label, found[-1])
             rows += [_fields(name, label, row) for row in (found if each else found[-1:])]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -78,11 +82,12 @@ def _score(
     strength: float,
     device: str,
     precision: str,
+    engine: str,
 ) -> list[Row]:
     from srnet.evaluate import mean, pairs, scores
     from srnet.product import load
 
-    upscaler = load(name, device=device, precision=precision, strength=strength)
+    upscaler = load(name, device=device, precision=precision, engine=engine, strength=strength)
     if len(upscaler.engines) != 1:
         raise OptionError(f"{name} comes in several scales: name one of them, such as {name}-x2")
     scale = next(iter(upscaler.engines))
@@ -108,11 +113,20 @@ def _label(folder: Path, jpeg: int | None, photo: bool) -> str:
     return f"{name} jpeg {jpeg}" if jpeg is not None else f"{name} photo" if photo else name
 
 
-def _record(name: str, label: str, row: Row, whole: bool) -> None:
+def _check_record(limit: int | None, strength: float, precision: str, engine: str) -> None:
+    """Cards are compared with each other: their figures are all of one kind."""
+    if limit is not None or strength != 1:
+        raise OptionError("--record needs the whole folder at strength 1")
+    if (engine, precision) != ("torch", "float32"):
+        raise OptionError(
+            f"--record takes figures of --engine torch --precision float32 only, not of {engine} "
+            f"and {precision}: leave out --record, or these"
+        )
+
+
+def _record(name: str, label: str, row: Row) -> None:
     from srnet.weights import find, record
 
-    if not whole:
-        raise OptionError("--record needs the whole folder at strength 1")
     record(
         find(name)[0], {f"{label} psnr": round(row.psnr, 3), f"{label} ssim": round(row.ssim, 4)}
     )

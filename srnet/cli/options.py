@@ -28,6 +28,14 @@ def argument(metavar: str, text: str) -> Any:
 RUN = "Run"  # a panel of the help
 STREAM = "-"  # standard input or output
 Device = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:N or mps.", panel=RUN)]
+Engine = Annotated[
+    str,
+    option(
+        "ENGINE",
+        "auto (openvino if installed, on x86-64 without GPU), torch or openvino.",
+        panel=RUN,
+    ),
+]
 Precision = Annotated[
     str, option("PRECISION", "auto (what is faster here), float32 or bfloat16.", panel=RUN)
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srnet.cli.console import conclude, print_plan, watch
-from srnet.cli.options import RUN, STREAM, Device, Precision, argument, flag, option
+from srnet.cli.options import RUN, STREAM, Device, Engine, Precision, argument, flag, option
 from srnet.errors import OptionError
 from srnet.weights import DEFAULT_FAMILY
 
@@ -130,14 +130,7 @@ def upscale(
     ] = 768,
     device: Device = "auto",
     precision: Precision = "auto",
-    engine: Annotated[
-        str,
-        option(
-            "ENGINE",
-            "auto (openvino if installed, on x86-64 without GPU), torch or openvino.",
-            panel=RUN,
-        ),
-    ] = "auto",
+    engine: Engine = "auto",
     jobs: Annotated[
         int,
         option("INTEGER", "Threads that decode, and as many that encode; at least 1.", panel=RUN),
