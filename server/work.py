@@ -143,7 +143,10 @@ def show_residual(task: Task, stop: Stop) -> Result:
     """
     clock, options = _Clock(stop), task.options
     with clock.stage("decode"):
-        frame = task.upscaler.decode(task.data(), NAME, options)[0]
+        data = task.data()
+        task.upscaler.check(read_header(data, NAME), options)
+        frame = task.upscaler.decode(data, NAME, options)[0]
+        del data
     with clock.stage("network"):
         _, picture = task.upscaler.residual(frame, options, stop)
     with clock.stage("encode"):

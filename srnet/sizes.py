@@ -17,7 +17,7 @@ def check_target(
     to_height: int | None = None,
     fit: tuple[int, int] | None = None,
 ) -> None:
-    """Refuse, before any picture is known, what :func:`target_size` would refuse for each.
+    """Refuse, before any picture is known, what :func:`target_size` can use for none.
 
     Raises:
         OptionError: none or several of the four given, or one out of range.
@@ -46,12 +46,12 @@ def target_size(
 
     ``scale`` is a factor from 1 to 16; ``to_width`` or ``to_height`` fixes one side; ``fit``
     is the box ``(width, height)`` that the result fills one way without passing it. The
-    aspect ratio is kept, and sizes are rounded half up, to at least one pixel.
+    aspect ratio is kept, and sizes are rounded half up, to at least one pixel. What
+    :func:`check_target` would refuse is not looked for again.
 
     Raises:
-        OptionError: see :func:`check_target`; or the target is too large for this picture.
+        OptionError: the target is too large for this picture.
     """
-    check_target(scale, to_width, to_height, fit)
     if scale is not None:
         return _round(height * scale), _round(width * scale)
     if fit is not None:

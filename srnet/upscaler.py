@@ -87,9 +87,7 @@ class Upscaler:
         return self.options if options is None else options
 
     def _beside(self, path: Path, options: Options, progress: Progress | None) -> Path:
-        data = read_file(path)
-        self.check_output(read_header(data, str(path)), options)
-        frames = self.decode(data, str(path), options)
+        frames = self._opened(read_file(path), str(path), options)
         suffix = FORMATS[output_format(frames[0].format, len(frames), options)].suffix
         factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
         target = path.with_name(f"{path.stem}_x{factor:.3g}{suffix}")
@@ -152,12 +150,11 @@ class Upscaler:
         check_fit(kind, height, width, frames=header.frames, alpha=visible)
 
     def decode(self, data: bytes, name: str, options: Options) -> list[Image]:
-        """Check the limits, then decode every frame.
+        """Decode every frame of a file, of which :meth:`check` has seen the header.
 
         Raises:
             PictureError: not a picture, damaged, or too large.
         """
-        self.check(read_header(data, name), options)
         return decode(data, name, options.max_pixels)
 
     def run(
@@ -191,11 +188,12 @@ class Upscaler:
         a picture of it: grey where nothing was added, four times enhanced.
         """
         options = self._chosen(options)
-        if isinstance(image, bytes):
-            image = self.decode(image, "picture", options)[0]
-        elif isinstance(image, str | Path):
-            image = self.decode(read_file(Path(image)), str(image), options)[0]
-        image = from_kind(image)
+        name = str(image) if isinstance(image, str | Path) else "picture"
+        data = read_file(Path(image)) if isinstance(image, str | Path) else image
+        if isinstance(data, bytes):
+            self.check(read_header(data, name), options)
+            data = self.decode(data, name, options)[0]
+        image = from_kind(data)
         tell = _counter(self._count(image, options), progress)
         added = self._explained(image, options, tell)[1]
         return added, Image(visible(added))
@@ -213,9 +211,12 @@ class Upscaler:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
         """
         options = self._chosen(options)
-        self.check_output(read_header(data, name), options)
-        frames = self.decode(data, name, options)
+        frames = self._opened(data, name, options)
         return write(self.run(frames, options, progress), options)
+
+    def _opened(self, data: bytes, name: str, options: Options) -> list[Image]:
+        self.check_output(read_header(data, name), options)
+        return self.decode(data, name, options)
 
     def _count(self, image: Image, options: Options) -> int:
         engines = self.plan(image.height, image.width, options)

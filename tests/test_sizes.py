@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srnet.errors import OptionError
-from srnet.sizes import passes, target_size
+from srnet.sizes import check_target, passes, target_size
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,18 @@ def test_fit_fills_the_box_one_way(h: int, w: int, bw: int, bh: int) -> None:
         {"scale": float("nan")},
         {"to_width": 0},
         {"fit": (0, 5)},
-        {"to_width": 10**6},
         {"scale": 2, "to_width": 9},
         {"to_width": 9, "to_height": 9},
     ],
 )
 def test_impossible_targets_are_refused(wrong: dict) -> None:
     with pytest.raises(OptionError):
-        target_size(100, 150, **wrong)
+        check_target(**wrong)
+
+
+def test_targets_that_are_too_large_for_the_picture_are_refused() -> None:
+    with pytest.raises(OptionError, match="more than 16 times the picture's 150 x 100"):
+        target_size(100, 150, to_width=10**6)
 
 
 @pytest.mark.parametrize(

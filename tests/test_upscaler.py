@@ -11,10 +11,12 @@ import PIL.ImageOps
 import pytest
 
 import srnet
+from srnet.batch import run
 from srnet.bicubic import resize
 from srnet.enlarge import RESIDUAL_GAIN
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import Image, decode, read_header
+from srnet.naming import Job
 from srnet.options import Options
 from srnet.upscaler import Upscaler
 
@@ -314,6 +316,33 @@ def test_other_kinds_are_refused_by_name(fake_engine: type, thing: object) -> No
         with pytest.raises(OptionError, match="a numpy array, a PIL image") as caught:
             work(thing)
         assert str(caught.value).endswith(f"not {type(thing).__name__}")
+
+
+def test_each_picture_is_checked_once(
+    fake_engine: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, picture: np.ndarray
+) -> None:
+    seen: list[str] = []
+
+    class Counted(Upscaler):
+        def check(self, header, options) -> None:
+            seen.append("check")
+            super().check(header, options)
+
+    def count(*target: object) -> None:
+        seen.append("target")
+
+    up, path = Counted([fake_engine()]), tmp_path / "a.png"
+    path.write_bytes(png(picture))
+    options = Options(scale=3)
+    monkeypatch.setattr("srnet.sizes.check_target", count)
+    for work in (up, up.residual):
+        for thing in (path.read_bytes(), path):
+            work(thing, options)
+            assert seen == ["check"]
+            seen.clear()
+    job = Job(path, tmp_path / "b.png", "png", tmp_path / "c.png")
+    assert run([job], up, options).count("done") == 1
+    assert seen == ["check"]
 
 
 def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None:
