@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         (), "", "models to serve, the first is the default; empty serves all that are shipped"
     )
     device: str = _setting("auto", "", "auto, cpu, cuda or mps")
-    precision: str = _setting("auto", "", "auto, float32 or bfloat16")
+    precision: str = _setting("auto", "", "auto, float32, bfloat16, or int8 with OpenVINO")
     engine: str = _setting("auto", "", "auto, torch or openvino")
     tile: int = _setting(256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32)
 

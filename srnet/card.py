@@ -93,6 +93,7 @@ class Card:
     training: Training = field(default_factory=Training)
     data: Data = field(default_factory=Data)
     metrics: dict[str, float] = field(default_factory=dict)  # dB on Y unless the key says else
+    calibrated: int = 0  # pictures that the ranges for int8 were measured on; 0: none are there
 
     @property
     def scale(self) -> int:

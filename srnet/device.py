@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_PRECISIONS = ("auto", "float32", "bfloat16")
+_PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+NO_INT8 = "int8 is for OpenVINO: pip install 'srnet[openvino]', and --engine openvino"
 BFLOAT16_PAYS = 0.8  # of the time in float32, or less: else float32 is taken
 
 
@@ -35,7 +36,7 @@ def check_names(device: str = "auto", precision: str = "auto") -> None:
     if not _DEVICE.fullmatch(device):
         raise OptionError(f"unknown device {device!r}: choose auto, cpu, cuda, cuda:N or mps")
     if precision not in _PRECISIONS:
-        raise OptionError(f"unknown precision {precision!r}: choose auto, float32 or bfloat16")
+        raise OptionError(f"unknown precision {precision!r}: choose {', '.join(_PRECISIONS)}")
 
 
 def gpu_possible() -> bool:
@@ -89,11 +90,13 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     throughput of float32), so ``auto`` times one convolution in both, about 20 ms in all.
 
     Raises:
-        OptionError: unknown name.
+        OptionError: unknown name, or int8, which is not PyTorch's here.
     """
     import torch
 
     check_names(precision=precision)
+    if precision == "int8":
+        raise OptionError(NO_INT8)
     if precision != "auto":
         return torch.float32 if precision == "float32" else torch.bfloat16
     if device.type == "cuda":

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from srnet import tiles
 from srnet.card import Card
-from srnet.device import best_device, best_dtype, check_names
-from srnet.errors import DeviceError
+from srnet.device import NO_INT8, best_device, best_dtype, check_names
+from srnet.errors import DeviceError, OptionError
 from srnet.weights import load, read_card
 
 Pixels = npt.NDArray[np.float32]
@@ -89,7 +89,7 @@ class LocalEngine(ABC):
     ) -> None:
         check_names(device, precision)
         self.card = read_card(weights)
-        self.dtype = ""  # of the residual, once loaded: float32 or bfloat16
+        self.dtype = ""  # of the residual, once loaded: float32, bfloat16 or int8
         self._weights, self._device, self._precision = weights, device, precision
         self._turnstile = Turnstile() if turnstile is None else turnstile
         self._loading, self._loaded = threading.Lock(), False
@@ -154,7 +154,21 @@ class TorchEngine(LocalEngine):
 
     The base is computed in float32 always, the residual in ``precision``: ``auto`` takes
     bfloat16 where it was measured to be faster.
+
+    Raises:
+        OptionError: unknown device or precision; int8 is not for PyTorch.
     """
+
+    def __init__(
+        self,
+        weights: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        turnstile: Turnstile | None = None,
+    ) -> None:
+        super().__init__(weights, device, precision, turnstile)
+        if precision == "int8":
+            raise OptionError(NO_INT8)
 
     def _load(self) -> None:
         import torch

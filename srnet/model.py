@@ -109,19 +109,21 @@ class BicubicBase(nn.Module):
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        kernels = torch.from_numpy(phase_kernels(scale)).float()[:, None]  # (s * s, 1, 5, 5)
-        self.register_buffer("kernels", kernels, persistent=False)
+        kernels = torch.zeros(3, scale**2, 3, 5, 5)
+        for channel in range(3):  # dense, since grouped convolutions are slow on CPUs
+            kernels[channel, :, channel] = torch.from_numpy(phase_kernels(scale)).float()
+        kernels = kernels.flatten(0, 1)
+        self.register_buffer("kernels", kernels, persistent=False)  # (3 * s * s, 3, 5, 5)
+
+    def phases(self, x: Tensor) -> Tensor:
+        """``(N, 3, h, w)`` to ``(N, 3 * s * s, h, w)``: what a pixel-shuffle puts in place."""
+        r = PHASE_REACH
+        return F.conv2d(F.pad(x, (r, r, r, r), mode="replicate"), self.kernels)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, always in float32."""
-        n, c, h, w = x.shape
-        r = PHASE_REACH
         with torch.autocast(x.device.type, enabled=False):
-            x = F.pad(x.float(), (r, r, r, r), mode="replicate")
-            # each channel on its own, without grouped convolutions, which are slow on CPUs
-            planes = x.reshape(n * c, 1, h + 2 * r, w + 2 * r)
-            phases = F.conv2d(planes, self.kernels)  # (n * c, s * s, h, w)
-            return F.pixel_shuffle(phases, self.scale).reshape(n, c, h * self.scale, w * self.scale)
+            return F.pixel_shuffle(self.phases(x.float()), self.scale)
 
 
 class NearestBase(nn.Module):
@@ -131,9 +133,13 @@ class NearestBase(nn.Module):
         super().__init__()
         self.scale = scale
 
+    def phases(self, x: Tensor) -> Tensor:
+        """``(N, 3, h, w)`` to ``(N, 3 * s * s, h, w)``: what a pixel-shuffle puts in place."""
+        return x.repeat_interleave(self.scale**2, dim=1)
+
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, always in float32."""
-        return F.interpolate(x.float(), scale_factor=self.scale, mode="nearest")
+        return F.pixel_shuffle(self.phases(x.float()), self.scale)
 
 
 class SRNet(nn.Module):
@@ -147,7 +153,7 @@ class SRNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.features
-        self.base = _base(config)
+        self.base: BicubicBase | NearestBase | None = _base(config)
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.body = nn.Sequential(
             *(
@@ -160,11 +166,15 @@ class SRNet(nn.Module):
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(_bias(self.tail))
 
+    def phases(self, x: Tensor) -> Tensor:
+        """The residual before the pixel-shuffle: ``(N, 3, h, w)`` to ``(N, 3 * s * s, h, w)``."""
+        shallow = self.head(x - 0.5)  # (N, features, h, w); centred: smaller rounding errors
+        deep: Tensor = self.tail(shallow + self.fuse(self.body(shallow)))
+        return deep
+
     def residual(self, x: Tensor) -> Tensor:
         """What the network adds to the base: ``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``."""
-        shallow = self.head(x - 0.5)  # (N, features, h, w); centred: smaller rounding errors
-        deep = shallow + self.fuse(self.body(shallow))
-        return F.pixel_shuffle(self.tail(deep), self.config.scale)
+        return F.pixel_shuffle(self.phases(x), self.config.scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Base plus residual; the sum is in float32 whatever the residual was computed in."""
@@ -172,7 +182,7 @@ class SRNet(nn.Module):
         return residual.float() if self.base is None else self.base(x) + residual
 
 
-def _base(config: NetConfig) -> nn.Module | None:
+def _base(config: NetConfig) -> BicubicBase | NearestBase | None:
     if config.base == "bicubic":
         return BicubicBase(config.scale)
     return NearestBase(config.scale) if config.base == "nearest" else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import platform
-import warnings
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srnet.bicubic import resize
 from srnet.cache import Cache, key, user_folder
 from srnet.device import (
     BFLOAT16_PAYS,
@@ -26,14 +26,21 @@ from srnet.device import (
 )
 from srnet.engine import LocalEngine, Pixels, Turnstile
 from srnet.errors import DeviceError, OptionError, SetupError
-from srnet.weights import load
+from srnet.weights import load, load_ranges
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from srnet.model import SRNet
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
-_SOURCES = ("model.py", "bicubic.py", "openvino_engine.py")  # what else defines the graphs
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what is not in eight bits
+_SOURCES = (  # what else defines the graphs
+    "model.py",
+    "bicubic.py",
+    "quantise.py",
+    "openvino_graph.py",
+    "openvino_engine.py",
+)
 _TRIAL = (1, 64, 64, 3)  # pixels by which precisions are compared
+_MOST_ERROR = 10 / 255  # of int8 on a smooth picture, where it is 1 or 2 levels
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")  # in the runtime's messages
 _OF_CPU = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
 _EXTRA = ("openvino", "platformdirs")
@@ -53,10 +60,12 @@ class OpenVINOEngine(LocalEngine):
     """Runs an :class:`srnet.model.SRNet` with OpenVINO on the CPU; loads at the first batch.
 
     ``precision`` is as for :class:`srnet.engine.TorchEngine`: ``auto`` measures once, when the
-    network is compiled, and the cache remembers. Threads: ``OMP_NUM_THREADS``, as for PyTorch.
+    network is compiled, and the cache remembers. ``int8`` is never taken by itself, since it is
+    not within one level. Threads: ``OMP_NUM_THREADS``, as for PyTorch.
 
     Raises:
-        OptionError: not on the CPU, or an unknown precision.
+        OptionError: not on the CPU, an unknown precision, or int8 and weights that were never
+            calibrated for it.
         SetupError: the extra is not installed.
     """
 
@@ -73,6 +82,10 @@ class OpenVINOEngine(LocalEngine):
             raise OptionError(f"OpenVINO runs on the CPU here, not on {device}: use --engine torch")
         if not all(map(find_spec, _EXTRA)):
             raise SetupError("OpenVINO is not installed: pip install 'srnet[openvino]'")
+        if precision == "int8" and not self.card.calibrated:
+            raise OptionError(
+                f"{self.card.name} is not calibrated for int8: run `srnet calibrate` on its file"
+            )
         self._folder = cache
 
     def _load(self) -> None:
@@ -116,18 +129,38 @@ class OpenVINOEngine(LocalEngine):
 
     def _build(self) -> dict[str, bytes]:
         """Convert and compile; the parts of a cache entry."""
+        from srnet.openvino_graph import converted
+
         net, _ = load(self._weights)
         net.requires_grad_(False)
-        model, dtypes = _converted(net.residual), [self._precision]
+        compiled = self._residuals(net)
+        dtype = next(iter(compiled)) if len(compiled) == 1 else _faster(compiled)
+        parts = {"dtype": dtype.encode(), "residual": _exported(compiled[dtype])}
+        if net.base is not None:
+            parts["base"] = _exported(
+                self._compiled(converted(net.base.phases, self.card.scale), "float32")
+            )
+        return parts
+
+    def _residuals(self, net: SRNet) -> dict[str, Any]:
+        """The compiled residual in each precision that comes into question."""
+        from srnet.openvino_graph import converted, quantise
+
+        if self._precision == "int8":
+            from srnet.quantise import prepared
+
+            net, limits = prepared(net, load_ranges(self._weights))
+            model = converted(net.phases, self.card.scale)
+            exact = self._compiled(model, "float32")
+            quantise(model, limits)
+            coarse = self._compiled(model, "int8")
+            _check_agreement(exact, coarse)
+            return {"int8": coarse}
+        model, dtypes = converted(net.phases, self.card.scale), [self._precision]
         if self._precision == "auto":
             native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             dtypes = ["float32", "bfloat16"] if native else ["float32"]
-        compiled = {dtype: self._compiled(model, dtype) for dtype in dtypes}
-        dtype = dtypes[0] if len(dtypes) == 1 else _faster(compiled)
-        parts = {"dtype": dtype.encode(), "residual": _exported(compiled[dtype])}
-        if net.base is not None:
-            parts["base"] = _exported(self._compiled(_converted(net.base), "float32"))
-        return parts
+        return {dtype: self._compiled(model, dtype) for dtype in dtypes}
 
     def _compiled(self, model: Any, dtype: str) -> Any:
         return self._core.compile_model(model, "CPU", _settings(dtype))
@@ -151,12 +184,13 @@ class OpenVINOEngine(LocalEngine):
     def _infer(self, batch: Pixels) -> Pixels:
         """Base plus residual; what comes back is not shared with the runtime."""
         residual = self._run(self._residual, batch)
-        return residual.copy() if self._base is None else self._run(self._base, batch) + residual
+        planes = residual.copy() if self._base is None else self._run(self._base, batch) + residual
+        return planes.transpose(0, 2, 3, 1)  # a view: what pastes it copies anyway
 
     def _run(self, request: Any, batch: Pixels) -> Pixels:
         result = _run(request, batch)
         count, height, width, _ = batch.shape
-        expected = (count, height * self.card.scale, width * self.card.scale, 3)
+        expected = (count, 3, height * self.card.scale, width * self.card.scale)
         if result.shape != expected:
             raise DeviceError(f"OpenVINO gave {result.shape} for {expected}: try --engine torch")
         return result
@@ -194,31 +228,22 @@ def _faster(compiled: dict[str, Any]) -> str:
     return "bfloat16" if pays else "float32"
 
 
+def _check_agreement(exact: Any, coarse: Any) -> None:
+    """Processors without instructions for it may overflow in eight bits.
+
+    Raises:
+        DeviceError: the results are too far from those in float32.
+    """
+    pixels = resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), *_TRIAL[1:3])
+    batch = (pixels[None] / 255).astype(np.float32)
+    expected = _run(exact.create_infer_request(), batch).copy()
+    error = np.abs(_run(coarse.create_infer_request(), batch) - expected).max()
+    if not error <= _MOST_ERROR:
+        raise DeviceError(
+            f"int8 is {error * 255:.0f} levels from float32 on this processor: "
+            "choose --precision float32 or bfloat16"
+        )
+
+
 def _exported(compiled: Any) -> bytes:
     return bytes(compiled.export_model().getvalue())
-
-
-def _converted(term: Any) -> Any:
-    """An OpenVINO model of a term, ``(N, h, w, 3)`` to ``(N, s * h, s * w, 3)``, all sizes free.
-
-    By the front end itself: ``openvino.convert_model`` would report its use over the network.
-    """
-    import torch
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    class Pictures(torch.nn.Module):
-        """A term with the channels last, as pictures have them."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            y: Tensor = term(x.permute(0, 3, 1, 2))
-            return y.permute(0, 2, 3, 1)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that tracing is to be replaced some day
-        traced = torch.jit.trace(Pictures(), torch.rand(2, 24, 20, 3))  # type: ignore[no-untyped-call]
-    decoder = TorchScriptPythonDecoder(traced)  # has to live until the end of the conversion
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, -1, -1, 3])
-    return model

@@ -31,10 +31,11 @@ def load(
 
     ``model`` is a family (``photo``, ``clean``, ``fast``), one of its members (``photo-x2``)
     or the path of a weights file; ``device`` is auto, cpu, cuda or mps; ``precision`` is
-    auto, float32 or bfloat16; ``engine`` is auto, torch or openvino (auto takes OpenVINO where
-    it is installed, on x86-64 without a GPU). Upscalers that share a ``turnstile`` share the device
-    batch by batch. The rest are fields of :class:`srnet.options.Options`, for example
-    ``scale=4``; without a size, pictures are enlarged by the smallest scale of the model (2).
+    auto, float32, bfloat16, or int8 with OpenVINO; ``engine`` is auto, torch or openvino (auto
+    takes OpenVINO where it is installed, on x86-64 without a GPU). Upscalers that share a
+    ``turnstile`` share the device batch by batch. The rest are fields of
+    :class:`srnet.options.Options`, for example ``scale=4``; without a size, pictures are enlarged
+    by the smallest scale of the model (2).
 
     Raises:
         OptionError: unknown model, device or option, or a value that could work for no picture.

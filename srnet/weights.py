@@ -12,11 +12,15 @@ from srnet.card import Card, NetConfig
 from srnet.errors import OptionError, WeightsError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from srnet.model import SRNet
+    from srnet.quantise import Ranges
 
 DEFAULT_FAMILY = "photo"  # most pictures that people have are JPEGs
 _KEY = "srnet.card"
 _MAX_HEADER = 1 << 20  # bytes; ours are about 10 kB
+_RANGES = "int8."  # before the name of a convolution: what it is given, see srnet.quantise
 
 
 def folder() -> Path:
@@ -89,11 +93,16 @@ def read_card(path: Path) -> Card:
     return Card.from_json(metadata[_KEY])
 
 
-def save(path: Path, net: SRNet, card: Card) -> None:
-    """Write weights (float32) and card; the file appears whole or not at all."""
+def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> None:
+    """Write weights (float32), card, and the ranges for eight bits if they were measured.
+
+    The file appears whole or not at all.
+    """
+    import torch
     from safetensors.torch import save as to_bytes
 
     tensors = {k: v.detach().float().cpu().contiguous() for k, v in net.state_dict().items()}
+    tensors |= {_RANGES + name: torch.from_numpy(found) for name, found in (ranges or {}).items()}
     partial = path.with_suffix(".partial")
     partial.write_bytes(to_bytes(tensors, {_KEY: card.to_json()}))
     partial.replace(path)
@@ -105,18 +114,32 @@ def load(path: Path) -> tuple[SRNet, Card]:
     Raises:
         WeightsError: missing, unexpected or misshapen tensors, or no card.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from srnet.model import SRNet
 
     card = read_card(path)
     net = SRNet(card.net)
+    tensors = {name: t for name, t in _tensors(path).items() if not name.startswith(_RANGES)}
     try:
-        net.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
         raise WeightsError(f"{path} does not fit its card: {error}") from error
     return net.eval(), card
+
+
+def load_ranges(path: Path) -> Ranges:
+    """What the convolutions were given when the weights were calibrated; empty if never."""
+    tensors = _tensors(path)
+    return {n.removeprefix(_RANGES): t.numpy() for n, t in tensors.items() if n.startswith(_RANGES)}
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} cannot be read as a safetensors file: {error}") from error
 
 
 def warm_start(net: SRNet, path: Path) -> Card:
@@ -151,7 +174,13 @@ def _body(net: NetConfig, other: NetConfig) -> str:
     )
 
 
+def keep_ranges(path: Path, ranges: Ranges, pictures: int) -> None:
+    """Keep the ranges for int8, measured on so many pictures, in a weights file."""
+    net, card = load(path)
+    save(path, net, replace(card, calibrated=pictures), ranges)
+
+
 def record(path: Path, metrics: Mapping[str, float]) -> None:
     """Add measured figures to the card of a weights file; the tensors stay as they are."""
     net, card = load(path)
-    save(path, net, replace(card, metrics={**card.metrics, **metrics}))
+    save(path, net, replace(card, metrics={**card.metrics, **metrics}), load_ranges(path))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from srnet import __version__
-from srnet.cli import compare, data, evaluate, export, info, serve, study, train, upscale
+from srnet.cli import calibrate, compare, data, evaluate, export, info, serve, study, train, upscale
 from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say
 from srnet.errors import (
     Cancelled,
@@ -37,6 +37,7 @@ app.command("info")(info.info)
 app.command("compare")(compare.compare)
 app.command("eval")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
 app.command("data")(data.data)
 app.command("export")(export.export)
 app.add_typer(study.app, name="study")

@@ -36,6 +36,8 @@ Engine = Annotated[
         panel=RUN,
     ),
 ]
+_PRECISIONS = "auto (what is faster here), float32 or bfloat16"
+TrainPrecision = Annotated[str, option("PRECISION", f"{_PRECISIONS}.", panel=RUN)]
 Precision = Annotated[
-    str, option("PRECISION", "auto (what is faster here), float32 or bfloat16.", panel=RUN)
+    str, option("PRECISION", f"{_PRECISIONS}; int8 (OpenVINO): faster, less exact.", panel=RUN)
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from srnet.cli.console import INTERRUPTED, say
-from srnet.cli.options import RUN, Device, Precision, argument, flag, option
+from srnet.cli.options import RUN, Device, TrainPrecision, argument, flag, option
 from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def train(
     lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
     seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
     device: Device = "auto",
-    precision: Precision = "auto",
+    precision: TrainPrecision = "auto",
     compile_: Annotated[bool, flag("--compile", "Compile the network first.", RUN)] = False,
     save_every: Annotated[int, option("STEPS", "Steps between checkpoints.", panel=RUN)] = 250,
     validate: Annotated[

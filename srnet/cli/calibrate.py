@@ -1,0 +1,34 @@
+"""``srnet calibrate``: prepare weights for int8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srnet.cli.options import argument, option
+from srnet.errors import OptionError
+
+
+def calibrate(
+    models: Annotated[
+        list[str], argument("MODEL", "Models with their scale (photo-x2), or weights files.")
+    ],
+    pictures: Annotated[Path, option("FOLDER", "Photographs, full size; 20 or more are good.")],
+    graphics: Annotated[
+        int, option("INTEGER", "Drawn pictures of text and shapes beside them; 0 or more.")
+    ] = 32,
+) -> None:
+    """Prepare weights for --precision int8: measure what goes through the network.
+
+    The result is kept in the weights file; the weights themselves stay as they are.
+    """
+    from srnet.calibrate import calibrate
+    from srnet.weights import find
+
+    if graphics < 0:
+        raise OptionError(f"--graphics must be 0 or more, not {graphics}")
+    for path in [path for name in models for path in find(name)]:
+        count = calibrate(path, pictures, graphics)
+        typer.echo(f"{path}: ranges for int8 from {count} pictures")
