@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from srnet.bicubic import resize
-from srnet.card import Card, NetConfig
+from srnet.card import Card, Degradation, NetConfig
 
 # A time limit for each example fails on busy machines, which says nothing about the code.
 hypothesis.settings.register_profile("srnet", deadline=None)
@@ -22,9 +22,11 @@ hypothesis.settings.load_profile("srnet")
 TINY = {"features": 4, "blocks": 1}
 
 
-def tiny_card(scale: int = 2, name: str = "tiny", **net: object) -> Card:
+def tiny_card(
+    scale: int = 2, name: str = "tiny", degradation: Degradation = "clean", **net: object
+) -> Card:
     config = NetConfig(scale=scale, **{**TINY, **net})
-    return Card(name=f"{name}-x{scale}", net=config, halo=config.halo)
+    return Card(f"{name}-x{scale}", config, config.halo, degradation=degradation)
 
 
 @pytest.fixture(scope="session", autouse=True)
