@@ -83,6 +83,7 @@ def _section(card: Card) -> str:
         f"- Data: {shown}",
         f"- Licences of the data: {'; '.join(data.licences)}",
         f"- Licence of the weights: {card.licence}",
+        f"- int8: {_eight_bits(card)}",
         "",
         "| measured on | value |",
         "|---|---|",
@@ -90,6 +91,12 @@ def _section(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _eight_bits(card: Card) -> str:
+    if not card.calibrated:
+        return "not calibrated"
+    return f"ranges of {card.calibrated} pictures, photographs for validation and drawn ones"
 
 
 def _listed(settings: dict[str, object]) -> str:

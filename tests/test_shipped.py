@@ -107,6 +107,17 @@ def test_engines_and_precisions_are_within_one_level(name: str, engine: str) -> 
         assert 10 * np.log10(255**2 / max(np.square(exact - found).mean(), 1e-9)) >= decibels
 
 
+def test_int8_costs_little(name: str) -> None:
+    if find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed")
+    high, low, up, scale = degraded(name)
+    exact = up(Image(low)).rgb
+    coarse = load(name, device="cpu", precision="int8")(Image(low)).rgb
+    lost = psnr(luma(exact), luma(high), scale) - psnr(luma(coarse), luma(high), scale)
+    assert lost <= 0.05
+    assert 10 * np.log10(255**2 / np.square(exact.astype(float) - coarse).mean()) >= 50
+
+
 BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside
 
 

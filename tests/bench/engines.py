@@ -37,10 +37,10 @@ PACKAGES = ("torch", "openvino", "onnxruntime", "ncnn", "pnnx", "numpy")
 
 
 def engines(weights: Path) -> Iterator[tuple[str, Run]]:
-    """The engines of srnet, in both precisions."""
-    kinds = [("torch", TorchEngine), ("openvino", OpenVINOEngine)]
-    for name, kind in kinds:
-        for precision in ("float32", "bfloat16"):
+    """The engines of srnet, in every precision they have."""
+    kinds = [("torch", TorchEngine, ()), ("openvino", OpenVINOEngine, ("int8",))]
+    for name, kind, more in kinds:
+        for precision in ("float32", "bfloat16", *more):
             if find_spec(name) is not None:
                 engine = kind(weights, "cpu", precision)
                 yield f"{name} {precision}", lambda x, engine=engine: next(engine.run([x]))
