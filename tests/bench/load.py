@@ -30,6 +30,7 @@ import numpy as np
 import PIL.Image
 
 from srnet import product
+from tests.bench.speed import timed
 
 Bench = Callable[["Service", argparse.Namespace], dict[str, Any]]
 TILE = 256
@@ -92,12 +93,6 @@ def photograph(width: int, height: int, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **({"quality": 90} if kind == "JPEG" else {"compress_level": 1}))
     return file.getvalue()
-
-
-def timed(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def overhead(server: Service, options: argparse.Namespace) -> dict[str, Any]:

@@ -16,10 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
 import PIL.Image
 import torch
@@ -30,18 +33,29 @@ from srnet.evaluate import pairs
 from srnet.weights import find
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "sample.jpg"
+T = TypeVar("T")
+
+
+def in_turn(runs: int, tasks: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+    """What each task gives, run in turn (A B A B)."""
+    found: dict[str, list[T]] = {name: [] for name in tasks}
+    for _ in range(runs):
+        for name, task in tasks.items():
+            found[name].append(task())
+    return found
+
+
+def timed(task: Callable[[], object]) -> float:
+    """Seconds of the wall that a task takes."""
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
 
 
 def interleaved(runs: int, **tasks: Callable[[], object]) -> dict[str, float]:
     """Median seconds of each task, run in turn."""
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for number in range(runs + 1):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            if number:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    times = in_turn(runs + 1, {name: partial(timed, task) for name, task in tasks.items()})
+    return {name: statistics.median(values[1:]) for name, values in times.items()}  # first: warm-up
 
 
 def mosaic(megapixels: float) -> np.ndarray:
@@ -133,12 +147,13 @@ def start_up(model: str, runs: int) -> dict[str, float]:
 
 def machine() -> dict[str, object]:
     """Versions and hardware."""
-    packages = ("srnet", "torch", "numpy", "pillow", "opencv-python-headless")
+    packages = ("srnet", "torch", "numpy", "pillow")
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "opencv": cv2.__version__,  # of whichever package is installed
         **{name: importlib.metadata.version(name) for name in packages},
     }
 
