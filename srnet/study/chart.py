@@ -11,15 +11,20 @@ _WIDTH, _HEIGHT = 680, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 78, 52  # margins
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8f4f8b", "#a07800", "#555555")  # Okabe and Ito
 _TEXT = "#222222"
+_OFFSETS = (0, -13, 13, -26, 26, -39, 39, -52, 52)  # of a label from its point, downwards
 
 
 @dataclass(frozen=True)
 class Line:
-    """``(x, mean, least, greatest)`` for each point; the last two are the spread over seeds."""
+    """``(x, mean, least, greatest)`` for each point; the last two are the spread over seeds.
+
+    With ``labels``, one for each point, it is a cloud of named points and no line.
+    """
 
     name: str
     points: Sequence[tuple[float, float, float, float]]
     dashed: bool = False
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def chart(title: str, x: Axis, y: Axis, lines: Sequence[Line]) -> str:
     parts = [_panel(title), _grid(x, y, x_ticks, y_ticks, across, up)]
     for number, line in enumerate(lines):
         parts.append(_line(line, _COLOURS[number % len(_COLOURS)], across, up))
-    parts.append(_legend(lines))
+    parts += [_labels(lines, across, up), _legend(lines)]
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -62,6 +67,7 @@ def _panel(title: str) -> str:
 
 
 Scale = Callable[[float], float]
+Box = tuple[float, float, float, float]
 
 
 def _scale(
@@ -139,6 +145,8 @@ def _line(line: Line, colour: str, across: Scale, up: Scale) -> str:
     way = [f"{across(x):.1f} {up(mean):.1f}" for x, mean, _, _ in line.points]
     dash = ' stroke-dasharray="6 4"' if line.dashed else ""
     dots = [f"<circle cx='{p.split()[0]}' cy='{p.split()[1]}' r='2.6'/>" for p in way]
+    if line.labels:
+        return f'<g fill="{colour}">{"".join(dots)}</g>'
     return (
         f'<g clip-path="url(#plot)"><path d="M{"L".join(top + low)}Z" fill="{colour}" '
         f'fill-opacity="0.18"/><path d="M{"L".join(way)}" fill="none" stroke="{colour}" '
@@ -146,6 +154,38 @@ def _line(line: Line, colour: str, across: Scale, up: Scale) -> str:
         + (f'<g fill="{colour}">{"".join(dots)}</g>' if len(way) <= 15 else "")
         + "</g>"
     )
+
+
+def _labels(lines: Sequence[Line], across: Scale, up: Scale) -> str:
+    """The name of each point that has one, beside it where there is room, else further away."""
+    dots = [(across(x), up(y)) for line in lines if line.labels for x, y, _, _ in line.points]
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in dots]
+    parts = []
+    for label, (x, y) in zip((label for line in lines for label in line.labels), dots, strict=True):
+        places = [_box(label, x, y + dy, side) for dy in _OFFSETS for side in (1, -1)]
+        inside = [b for b in places if b[0] >= _LEFT and b[2] <= _WIDTH]
+        free = [b for b in inside if not any(_overlap(b, other) for other in taken)]
+        left, top, right, bottom = (free or inside or places)[0]
+        taken.append((left, top, right, bottom))
+        if not top < y < bottom:
+            near = left if left > x else right
+            parts.append(f'<path d="M{x:.1f} {y:.1f}L{near:.1f} {top + 6:.1f}" stroke="#bbbbbb"/>')
+        parts.append(
+            f'<text x="{left:.1f}" y="{bottom - 2:.1f}" font-size="11" stroke="#ffffff" '
+            f'stroke-width="3" paint-order="stroke">{escape(label)}</text>'
+        )
+    return "\n".join(parts)
+
+
+def _box(label: str, x: float, y: float, side: int) -> Box:
+    """Left, top, right, bottom of a label right (1) or left (-1) of a point."""
+    length = 5.8 * len(label)
+    left = x + 7 if side > 0 else x - 7 - length
+    return left, y - 6, left + length, y + 6
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _legend(lines: Sequence[Line]) -> str:

@@ -20,7 +20,8 @@ def tables(rows: list[Row]) -> dict[str, str]:
     }
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown."""
     cells = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
@@ -34,7 +35,7 @@ def _spread(group: list[Row], field: str, digits: int = 2, factor: float = 1.0) 
 def _toy(rows: list[Row]) -> str:
     groups = variants(rows, "toy")
     head = ["", f"error after {next(iter(groups.values()))[0]['steps']} steps"]
-    return _table(head, [[name, _spread(group, "error", 3)] for name, group in groups.items()])
+    return table(head, [[name, _spread(group, "error", 3)] for name, group in groups.items()])
 
 
 def _base(rows: list[Row]) -> str:
@@ -46,7 +47,7 @@ def _base(rows: list[Row]) -> str:
             for part in (0, 2, 5)
         ]
         lines.append([BASES[name], *way, _spread(group, "psnr")])
-    return _table(["network", "untrained", "after 20 %", "after 50 %", "at the end"], lines)
+    return table(["network", "untrained", "after 20 %", "after 50 %", "at the end"], lines)
 
 
 def _shallow(rows: list[Row]) -> str:
@@ -65,7 +66,7 @@ def _shallow(rows: list[Row]) -> str:
                 ]
             )
     head = ["kind", "features x blocks", "parameters", "training / s"]
-    return _table([*head, "use / s per megapixel", "PSNR / dB"], lines)
+    return table([*head, "use / s per megapixel", "PSNR / dB"], lines)
 
 
 def _crossing(rows: list[Row]) -> str:
@@ -74,7 +75,7 @@ def _crossing(rows: list[Row]) -> str:
         size = residual[0]["variant"].split()[-1]
         lines.append([size, *_passes(linear, residual), *_passes(pair, residual)])
     head = ["parameters, at most", "linear: iterations", "seconds"]
-    return _table([*head, "one pair: iterations", "seconds"], lines)
+    return table([*head, "one pair: iterations", "seconds"], lines)
 
 
 def _passes(ahead: list[Row], behind: list[Row]) -> list[str]:
@@ -95,7 +96,7 @@ def _depth(rows: list[Row]) -> str:
         kind, depth = name.split()
         loss = _spread(group, "loss", 2, 255)
         lines.append([depth, kind, str(group[0]["parameters"]), loss, _spread(group, "psnr")])
-    return _table(["blocks", "kind", "parameters", "loss / levels", "PSNR / dB"], lines)
+    return table(["blocks", "kind", "parameters", "loss / levels", "PSNR / dB"], lines)
 
 
 def _dimensions(rows: list[Row]) -> str:
@@ -110,7 +111,7 @@ def _dimensions(rows: list[Row]) -> str:
         for name, group in variants(rows, "dimensions").items()
     ]
     head = ["shortcut", "parameters", "training / s", "use / s per megapixel", "PSNR / dB"]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _learned(rows: list[Row]) -> str:
@@ -130,7 +131,7 @@ def _learned(rows: list[Row]) -> str:
     first = next(iter(variants(rows, "learned").values()))[0]
     strengths = [f"dB at {k}" for k in first["psnr_by_strength"]]
     head = ["photograph", "missing / levels", "added / levels", "share of energy"]
-    return _table([*head, "error removed", *strengths, "best strength"], lines)
+    return table([*head, "error removed", *strengths, "best strength"], lines)
 
 
 def _precision(rows: list[Row]) -> str:
@@ -143,4 +144,4 @@ def _precision(rows: list[Row]) -> str:
             cells.append(_spread(found, "psnr_change", 3))
         lines.append(cells)
     head = ["network", "bfloat16: rms", "largest", "dB", "int8: rms", "largest", "dB"]
-    return _table(head, lines)
+    return table(head, lines)
