@@ -1,0 +1,130 @@
+"""The benchmarks run, and say what was there to say; how fast anything is, is not looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests.bench import race, runner
+from tests.bench.process import measured
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
+
+NEAREST = """
+import sys, PIL.Image
+image = PIL.Image.open(sys.argv[1])
+image.resize((image.width * 4, image.height * 4), 0).save(sys.argv[2])
+"""
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    small = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    (tmp_path / "photographs").mkdir()
+    picture = PIL.Image.fromarray(small).resize((99, 74), PIL.Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "photographs" / "a.png")
+    return tmp_path / "photographs"
+
+
+def test_the_race(
+    photographs: Path,
+    tiny_weights: dict[int, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = f"{sys.executable} -c '{NEAREST}' {{input}} {{output}}"
+    failing = f"{sys.executable} -c 'raise SystemExit(3)' {{input}} {{output}}"
+    race.main(
+        [
+            *(str(photographs), "--scale", "4", "--runs", "1"),
+            *("--models", str(tiny_weights[4]), "--precisions", "float32", "int9"),
+            *("--command", f"nearest={words}", "--command", f"broken={failing}"),
+            *("--command", f"small={words.replace('* 4', '* 3')}"),
+            *("--json", str(tmp_path / "race.json"), "--plot", str(tmp_path / "race.svg")),
+            *("--by", "process"),
+        ]
+    )
+    report = json.loads((tmp_path / "race.json").read_text())
+    rows = {r["name"]: r for r in report["rows"]}
+    failed = {name: r.pop("error") for name, r in rows.items() if "error" in r}
+    assert set(failed) == {"srnet tiny-x4 int9", "broken", "small"}
+    assert "exit code 3" in failed["broken"]
+    assert "differ in size" in failed["small"]
+    assert report["output_megapixels"] == pytest.approx(96 * 72 / 1e6, abs=1e-3)
+    nearest, bicubic, own = (
+        rows[n] for n in ("nearest", "Pillow bicubic", "srnet tiny-x4 float32")
+    )
+    assert nearest["psnr"] < bicubic["psnr"] < 60
+    assert nearest["warm"] is None
+    assert own["ran"][0].endswith("float32")
+    assert min(own["warm"], bicubic["warm"], nearest["process"], own["process"]) > 0
+    assert own["peak_mb"] > bicubic["peak_mb"] > 5
+    assert sum("on_process_front" in r for r in rows.values()) >= 1
+    drawn = "".join(ElementTree.parse(tmp_path / "race.svg").getroot().itertext())
+    assert "tiny-x4 float32" in drawn
+    assert "broken" not in drawn
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2 + len(rows)
+    assert [line.split(" | ")[0] for line in printed if "failed" in line] == [
+        f"| {name}" for name in failed
+    ]
+
+
+def test_the_pareto_front() -> None:
+    figures = {
+        "a": (1, 30),
+        "slower": (2, 30),
+        "better": (3, 31),
+        "worse": (4, 29),
+        "none": (None, 40),
+    }
+    rows = [{"name": n, "warm": t, "psnr": q} for n, (t, q) in figures.items()]
+    assert [r["name"] for r in race.front(rows, "warm")] == ["a", "better"]
+
+
+def test_commands_and_plots_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (["--command", "name=program {input}"], ["--plot", "race.png"]):
+        with pytest.raises(SystemExit):
+            race.main(["folder", *wrong])
+    told = capsys.readouterr().err
+    assert "{output}" in told
+    assert "SVG" in told
+
+
+def test_networks_of_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "dnn_superres", raising=False)
+    with pytest.raises(RuntimeError, match="opencv-contrib-python-headless"):
+        runner.on_arrays("FSRCNN_x2.pb", 2)
+    told = []
+    network = SimpleNamespace(
+        readModel=told.append,
+        setModel=lambda *given: told.append(given),
+        upsample=lambda bgr: bgr.repeat(2, 0).repeat(2, 1) + np.uint8([0, 0, 7]),
+    )
+    fake = SimpleNamespace(DnnSuperResImpl_create=lambda: network)
+    monkeypatch.setattr(cv2, "dnn_superres", fake, raising=False)
+    result = runner.on_arrays("FSRCNN-small_x2.pb", 2)(np.zeros((3, 4, 3), np.uint8))
+    assert told == ["FSRCNN-small_x2.pb", ("fsrcnn", 2)]
+    assert result.shape == (6, 8, 3)
+    assert (result == [7, 0, 0]).all()  # RGB, though OpenCV has BGR
+    with pytest.raises(ValueError, match=r"FSRCNN_x4\.pb"):
+        runner.on_arrays("FSRCNN_x2.pb", 4)
+
+
+def test_the_memory_of_a_process_is_its_own() -> None:
+    ballast = np.ones(200_000_000, np.uint8)
+    small = measured([sys.executable, "-I", "-S", "-c", "pass"])
+    large = measured(
+        [sys.executable, "-c", "import os; x = os.environ['SIZE'] * 10**8"], {"SIZE": "a"}
+    )
+    assert small.peak < len(ballast) / 2 < large.peak
+    with pytest.raises(RuntimeError, match="nosuch"):
+        measured(["nosuch"])
