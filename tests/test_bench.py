@@ -13,8 +13,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.bench import race, runner
-from tests.bench.process import measured
+from tests.bench import race, runner, scaling
+from tests.bench.process import Usage, measured
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
 
@@ -128,3 +128,34 @@ def test_the_memory_of_a_process_is_its_own() -> None:
     assert small.peak < len(ballast) / 2 < large.peak
     with pytest.raises(RuntimeError, match="nosuch"):
         measured(["nosuch"])
+
+
+def test_scaling(
+    tiny_weights: dict[int, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, sizes = tmp_path / "scaling.json", ("--megapixels", "0.016", "0.064")
+    small = ("--tile", "32", "--batch", "4", "--precision", "float32")
+    scaling.main(["--model", str(tiny_weights[4]), *sizes, *small, "--json", str(file)])
+    report = json.loads(file.read_text())
+    assert [r["megapixels"] for r in report["rows"]] == [0.015, 0.064]
+    assert all(r["seconds"] > 0 and r["peak_mb"] > 10 for r in report["rows"])
+    assert [(fit["threads"], fit["batch"]) for fit in report["lines"]] == [(1, 4)]
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 2 + 1 + 2 + 2
+
+
+def test_a_column_for_each_number_of_threads_and_tiles() -> None:
+    kinds = [(1, 1), (2, 1), (1, 8), (2, 8)]
+    rows = [scaling.row(x, *kind, [Usage(x, 10**6)]) for x in (1.0, 2.0) for kind in kinds]
+    text = scaling.shown(rows, scaling.lines(rows))
+    assert "| 2 | 2 s, 1 MB | 2 s, 1 MB | 2 s, 1 MB | 2 s, 1 MB |" in text
+    assert "| threads 2, batch 8: s | 1 |" in text
+
+
+def test_a_line_shows_a_cliff() -> None:
+    straight = scaling.line([1, 2, 4, 8], [3, 5, 9, 17])
+    assert straight["per_megapixel"] == pytest.approx(2)
+    assert straight["constant"] == pytest.approx(1)
+    assert abs(straight["largest_deviation_percent"]) < 0.1
+    cliff = scaling.line([1, 2, 4, 8, 16], [3, 5, 9, 17, 66])
+    assert cliff["largest_deviation_percent"] > 20
+    assert cliff["at_megapixels"] == 16

@@ -114,7 +114,7 @@ def whole(entries: list[Entry], pair: Pair, scratch: Path, runs: int, scale: int
             entry.scores.append((psnr(result, high, scale), ssim(result, high, scale)))
         return usage
 
-    tasks = {str(i): partial(e.attempt, partial(run, e)) for i, e in enumerate(entries)}
+    tasks = {i: partial(e.attempt, partial(run, e)) for i, e in enumerate(entries)}
     for entry, usages in zip(entries, speed.in_turn(runs, tasks).values(), strict=True):
         if entry.error is None:
             seconds = min(usage.seconds for usage in usages)
@@ -125,7 +125,7 @@ def warm(entries: list[Entry], pair: Pair, runs: int) -> None:
     """One picture through each function, from array to array, after one run to warm up."""
     able = [entry for entry in entries if entry.enlarge is not None]
     tasks = {
-        str(i): partial(e.attempt, partial(speed.timed, partial(e.enlarge, pair.low)))
+        i: partial(e.attempt, partial(speed.timed, partial(e.enlarge, pair.low)))
         for i, e in enumerate(able)
     }
     for entry, seconds in zip(able, speed.in_turn(runs + 1, tasks).values(), strict=True):

@@ -33,12 +33,13 @@ from srnet.evaluate import pairs
 from srnet.weights import find
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "sample.jpg"
+K = TypeVar("K")
 T = TypeVar("T")
 
 
-def in_turn(runs: int, tasks: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+def in_turn(runs: int, tasks: Mapping[K, Callable[[], T]]) -> dict[K, list[T]]:
     """What each task gives, run in turn (A B A B)."""
-    found: dict[str, list[T]] = {name: [] for name in tasks}
+    found: dict[K, list[T]] = {name: [] for name in tasks}
     for _ in range(runs):
         for name, task in tasks.items():
             found[name].append(task())
