@@ -2,12 +2,15 @@
 
 ``clean`` is the benchmark's antialiased bicubic and nothing else. ``photo`` is what happens
 to a photograph on its way through cameras, editors and web sites: a little blur, some
-resampling kernel, noise, JPEG; and sometimes nothing.
+resampling kernel, noise, JPEG; and sometimes nothing. What happens to one picture is its
+:class:`Damage`, done here by OpenCV to whole pictures, and in training by
+:mod:`srnet.simulate` to batches of patches.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,6 +21,37 @@ from srnet.bicubic import resize
 Pixels = npt.NDArray[np.uint8]
 
 JPEG_GRID = 16  # pixels; a JPEG with 4:2:0 chroma repeats its blocks with this period
+SOFTENING = 0.3  # of the scale: what editors that shrink linearly filter before; half of enough
+
+Kernel = Literal["bicubic", "area", "linear"]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What happens to one picture on its way to low resolution, in this order."""
+
+    blur: tuple[float, float] = (0.0, 0.0)  # sigma in high-resolution pixels: rows, columns
+    kernel: Kernel = "bicubic"  # of the shrink
+    noise: float = 0.0  # sigma in 8-bit levels
+    grey_noise: bool = False  # the same for all channels
+    quality: int = 0  # of JPEG; 0: none
+    chroma_half: bool = False  # JPEG in 4:2:0, else 4:4:4
+
+
+def draw_damage(scale: int, rng: np.random.Generator) -> Damage:
+    """What happens to a picture that people have; to one in four, nothing but the shrink.
+
+    So the network also learns to leave good input alone.
+    """
+    if rng.random() < 1 / 4:
+        return Damage()
+    u = rng.random(10)
+    blur = scale * (0.1 + 0.4 * u[1:3]) * (u[0] < 0.5)
+    kernel: Kernel = "bicubic" if u[3] < 0.6 else "area" if u[3] < 0.85 else "linear"
+    noise = float(0.5 + 5.5 * u[5]) * bool(u[4] < 0.5)
+    quality = int(30 + 66 * u[7]) if u[6] < 0.85 else 0
+    grey, half = bool(u[8] < 0.4), bool(u[9] < 0.8)
+    return Damage((float(blur[0]), float(blur[1])), kernel, noise, grey, quality, half)
 
 
 def clean(high: Pixels, scale: int) -> Pixels:
@@ -27,18 +61,20 @@ def clean(high: Pixels, scale: int) -> Pixels:
 
 
 def photo(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
-    """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)`` with random blur, kernel, noise, JPEG.
+    """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)`` with a :class:`Damage` of its own."""
+    return damaged(high, scale, draw_damage(scale, rng), rng)
 
-    One picture in four gets the clean shrink and nothing else, so that the network also
-    learns to leave good input alone.
-    """
-    if rng.random() < 1 / 4:
-        return clean(high, scale)
-    low = _shrink(_blur(high, scale, rng), scale, rng)
-    low = _noise(low, rng)
-    if rng.random() < 0.85:
-        low = jpeg(low, int(rng.integers(30, 96)), chroma_half=rng.random() < 0.8)
-    return low
+
+def damaged(high: Pixels, scale: int, damage: Damage, rng: np.random.Generator) -> Pixels:
+    """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)``; ``rng`` makes the noise."""
+    if all(damage.blur):
+        high = _gaussian(high, *damage.blur)
+    low = _shrink(high, scale, damage.kernel)
+    if damage.noise:
+        shape = (*low.shape[:2], 1 if damage.grey_noise else low.shape[2])
+        noise = rng.normal(0.0, damage.noise, shape)
+        low = np.clip(np.rint(low + noise), 0, 255).astype(np.uint8)
+    return jpeg(low, damage.quality, damage.chroma_half) if damage.quality else low
 
 
 def jpeg(picture: Pixels, quality: int, chroma_half: bool = True) -> Pixels:
@@ -54,34 +90,16 @@ def jpeg(picture: Pixels, quality: int, chroma_half: bool = True) -> Pixels:
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
-def _blur(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
-    if rng.random() < 0.5:
-        return high
-    sigma = scale * rng.uniform(0.1, 0.5, 2)  # high-resolution pixels, each axis its own
-    return _gaussian(high, float(sigma[0]), float(sigma[1]))
-
-
-def _gaussian(picture: Pixels, sigma_x: float, sigma_y: float) -> Pixels:
+def _gaussian(picture: Pixels, sigma_y: float, sigma_x: float) -> Pixels:
     blurred: Any = cv2.GaussianBlur(picture, (0, 0), sigmaX=sigma_x, sigmaY=sigma_y)
     return np.asarray(blurred, np.uint8)
 
 
-def _shrink(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
-    height, width = high.shape[0] // scale, high.shape[1] // scale
-    kind = rng.choice(["bicubic", "area", "linear"], p=[0.6, 0.25, 0.15])
-    if kind == "bicubic":
+def _shrink(high: Pixels, scale: int, kernel: str) -> Pixels:
+    if kernel == "bicubic":
         return clean(high, scale)
-    flag = cv2.INTER_AREA if kind == "area" else cv2.INTER_LINEAR
-    if kind == "linear":  # many editors filter too little; half of full antialiasing
-        high = _gaussian(high, 0.3 * scale, 0.3 * scale)
-    return np.asarray(cv2.resize(high, (width, height), interpolation=flag), np.uint8)
-
-
-def _noise(low: Pixels, rng: np.random.Generator) -> Pixels:
-    if rng.random() < 0.5:
-        return low
-    sigma = rng.uniform(0.5, 6.0)  # 8-bit levels
-    grey = rng.random() < 0.4
-    shape = (*low.shape[:2], 1 if grey else low.shape[2])
-    noise = rng.normal(0.0, sigma, shape)
-    return np.clip(np.rint(low + noise), 0, 255).astype(np.uint8)
+    if kernel == "linear":
+        high = _gaussian(high, SOFTENING * scale, SOFTENING * scale)
+    flag = cv2.INTER_AREA if kernel == "area" else cv2.INTER_LINEAR
+    size = (high.shape[1] // scale, high.shape[0] // scale)
+    return np.asarray(cv2.resize(high, size, interpolation=flag), np.uint8)

@@ -66,4 +66,4 @@ class Muon(torch.optim.Optimizer):
         matrices = torch.stack(updates)  # (n, out, in * 9)
         scale = 0.2 * max(matrices.shape[1:]) ** 0.5
         for p, update in zip(params, orthogonalize(matrices), strict=True):
-            p.add_(update.view_as(p), alpha=-group["lr"] * scale)
+            p.sub_(update.view_as(p) * (group["lr"] * scale))

@@ -8,86 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srnet.card import Card, Data, Degradation, NetConfig, Training, differences
-from srnet.data import Batch, Patches
+from srnet.captured import Captured
+from srnet.card import Card, Data, Training, differences
 from srnet.device import best_device, best_dtype
-from srnet.errors import OptionError, WeightsError
+from srnet.errors import WeightsError
 from srnet.model import SRNet
-from srnet.optim import Muon
+from srnet.patches import Batch, Patches
+from srnet.recipe import TrainConfig, learning_rate, load_state, optimizers, set_rate
 from srnet.weights import read_card, save, shipped, warm_start
 
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
 Report = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """All that a run depends on, apart from its pictures."""
-
-    name: str  # <family>-x<scale>
-    net: NetConfig
-    degradation: Degradation = "clean"
-
-    iterations: int = 20_000
-    batch: int = 16  # patches an iteration, on each process
-    patch: int = 48  # low-resolution pixels each way
-    graphics: float = 0.0  # share of the patches that are drawn text and shapes
-
-    optimizer: Literal["muon", "adam"] = "muon"
-    lr: float = 1e-3  # peak; linear warm-up, then cosine to 1 % of it
-    warmup: int = 100  # iterations
-    clip: float = 1.0  # largest norm of the gradient
-    ema: float = 0.999  # decay of the averaged weights that are saved
-
-    seed: int = 0
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    compile: bool = False
-
-    log_every: int = 50
-    save_every: int = 500
-    validate_every: int = 2_000
-
-    def __post_init__(self) -> None:
-        for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
-            if getattr(self, field) < 1:
-                raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
-        if not 0 <= self.graphics <= 1:
-            raise OptionError(f"graphics must be between 0 and 1, not {self.graphics}")
-
-
-def learning_rate(config: TrainConfig, iteration: int) -> float:
-    """Linear warm-up, then half a cosine down to 1 % of the peak."""
-    warm = min(1.0, (iteration + 1) / config.warmup) if config.warmup else 1.0
-    done = iteration / config.iterations
-    return config.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def optimizers(net: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Muon for convolution kernels and Adam for the rest, or Adam for all.
-
-    Biases get a tenth of the rate: at the full one they outrun the small activations, and
-    units die.
-    """
-    kernels = {"params": [p for p in net.parameters() if p.ndim == 4], "share": 1.0}
-    rest = {"params": [p for p in net.parameters() if p.ndim != 4], "share": 0.1}
-    if config.optimizer == "adam":
-        return [torch.optim.Adam([kernels, rest], lr=config.lr)]
-    return [Muon([kernels], lr=config.lr), torch.optim.Adam([rest], lr=config.lr)]
 
 
 class Run:
@@ -116,6 +59,12 @@ class Run:
         self.seconds = 0.0
         self.metrics: Metrics = {}
         self.forward = self._wrapped()
+        self.blend = torch.zeros((), device=self.device)  # share of the new weights in the average
+        self.advance: Callable[[Tensor, Tensor], Tensor] = self._advance
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
+            if not dist.is_initialized():
+                self.advance = Captured(self._advance)
 
     def network(self) -> SRNet:
         """The untrained network; an experiment may make a variant of it."""
@@ -131,32 +80,30 @@ class Run:
 
     def step(self, batch: Batch) -> Tensor:
         """One optimiser step; returns the loss (mean absolute error, 0 to 1)."""
+        rate = learning_rate(self.config, self.iteration)
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate(self.config, self.iteration)
+            set_rate(optimizer, rate)
+        decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
+        self.blend.fill_(1 - decay)
+        self.iteration += 1
+        return self.advance(batch.low.to(self.device), batch.high.to(self.device))
+
+    def _advance(self, low: Tensor, high: Tensor) -> Tensor:
+        """All of a step that happens on the device."""
+        for optimizer in self.optimizers:
             optimizer.zero_grad()
-        low, high = (self._to_device(p) for p in (batch.low, batch.high))
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=half):
-            output = self.forward(low)
-        loss = F.l1_loss(output, high)
+            output = self.forward(_planes(low))
+        loss = F.l1_loss(output, _planes(high))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
         for optimizer in self.optimizers:
             optimizer.step()
-        self._update_average()
-        self.iteration += 1
+        with torch.no_grad():
+            for name, value in self.net.state_dict().items():
+                self.average[name].lerp_(value, self.blend)
         return loss.detach()
-
-    def _to_device(self, pixels: Any) -> Tensor:
-        tensor = torch.from_numpy(pixels).to(self.device, non_blocking=True)
-        return tensor.permute(0, 3, 1, 2).float().div_(255)  # channels_last by construction
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.ema, (1 + self.iteration) / (10 + self.iteration))
-        for name, value in self.net.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs, in types that ``weights_only`` loading accepts."""
@@ -192,7 +139,7 @@ class Run:
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+            load_state(optimizer, saved)
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.metrics = state["metrics"]
 
@@ -225,6 +172,11 @@ class Run:
         partial = checkpoint.with_suffix(".ckpt-partial")
         torch.save(self.state(), partial)
         partial.replace(checkpoint)
+
+
+def _planes(pixels: Tensor) -> Tensor:
+    """``(N, h, w, 3)`` uint8 to ``(N, 3, h, w)`` in 0 to 1, channels last."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
 
 
 def train(

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from srnet.card import NetConfig
-from srnet.data import Patches
 from srnet.engine import TorchEngine
-from srnet.train import Run, TrainConfig
+from srnet.patches import Patches
+from srnet.recipe import TrainConfig
+from srnet.train import Run
 
 pytestmark = [
     pytest.mark.gpu,

@@ -19,9 +19,10 @@ import torch
 from srnet import weights
 from srnet.bicubic import resize
 from srnet.card import Data, NetConfig
-from srnet.data import Patches
 from srnet.errors import OptionError, WeightsError
-from srnet.train import Run, TrainConfig, learning_rate, train
+from srnet.patches import Patches
+from srnet.recipe import TrainConfig, learning_rate
+from srnet.train import Run, train
 
 CONFIG = TrainConfig(
     name="tiny-x2",
@@ -269,9 +270,10 @@ def test_precisions_train_alike(precision: str, pictures: list[np.ndarray]) -> N
 _WORKER = """
 import sys, json, pathlib, numpy as np, torch
 from srnet.card import Data, NetConfig
-from srnet.data import Patches
+from srnet.patches import Patches
 from srnet.device import distributed
-from srnet.train import Run, TrainConfig, train
+from srnet.recipe import TrainConfig
+from srnet.train import Run, train
 torch.set_num_threads(1)
 config = TrainConfig(**json.loads(sys.argv[1]) | {"net": NetConfig(2, 4, 1)})
 pictures = list(np.load(sys.argv[2]))
@@ -312,8 +314,8 @@ def test_two_processes_train_one_network(pictures: list[np.ndarray], tmp_path: P
         both = [source.draw(i, rank) for rank in range(2)]
         merged = replace(
             both[0],
-            low=np.concatenate([b.low for b in both]),
-            high=np.concatenate([b.high for b in both]),
+            low=torch.cat([b.low for b in both]),
+            high=torch.cat([b.high for b in both]),
         )
         single.step(merged)
     for k, v in single.net.state_dict().items():

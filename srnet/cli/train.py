@@ -18,7 +18,8 @@ from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from srnet.card import Data, NetConfig
-    from srnet.train import Run, TrainConfig, Validate
+    from srnet.recipe import TrainConfig
+    from srnet.train import Run, Validate
 
 
 def train(
@@ -74,7 +75,7 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
-    from srnet.train import TrainConfig
+    from srnet.recipe import TrainConfig
 
     net = _network(_scale_of(output), size, features, blocks, start)
     _one_of("degradation", degradation, ("clean", "photo"))
@@ -157,9 +158,10 @@ def _go_on(
     manifest: Path | None,
     logs: Path,
 ) -> None:
-    from srnet.data import Patches, describe, load_folder
+    from srnet.data import describe, load_folder
     from srnet.device import provenance
     from srnet.logs import TrainLog
+    from srnet.patches import Patches
     from srnet.train import train
 
     config = run.config
@@ -174,6 +176,7 @@ def _go_on(
         config.degradation,
         config.seed,
         config.graphics,
+        run.device,
     )
     commit, hardware = provenance(run.device)
     if run.rank == 0:

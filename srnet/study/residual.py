@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from srnet.data import Patches, find_pictures, read_rgb8
+from srnet.data import find_pictures, read_rgb8
 from srnet.device import best_device, provenance
 from srnet.image import write_atomic
+from srnet.patches import Patches
 from srnet.report import versions
 from srnet.study import base, depth, dimensions, learned, precision, shallow, toy
 from srnet.study.figures import figures

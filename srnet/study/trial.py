@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from srnet.card import NetConfig
-from srnet.data import Patches
 from srnet.model import SRNet, parameter_count
+from srnet.patches import Patches
+from srnet.recipe import TrainConfig
 from srnet.study.judge import SCALE, Judge
 from srnet.study.ledger import Ledger, Row
-from srnet.train import Run, TrainConfig
+from srnet.train import Run
 
 Probe = Callable[[SRNet, Judge], Row]
 

@@ -1,0 +1,194 @@
+"""Training patches, cut and damaged on the device that trains.
+
+All pictures lie in its memory as uint8, high and low resolution. Batch ``i`` depends on the
+seed, the rank and ``i`` alone, so a resumed run sees the same patches as one that was never
+interrupted (the noise is that of the device's own generator).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from srnet import degrade, graphics, simulate
+from srnet.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+
+_STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
+_DRAWN = 96  # pictures of text and shapes that patches are cut from
+_DRAWN_SIDE = 3  # spans of a patch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches: ``low`` (N, p, p, 3) and ``high`` (N, s * p, s * p, 3), uint8 RGB tensors."""
+
+    low: Tensor
+    high: Tensor
+
+
+class Patches:
+    """An endless, reproducible source of batches.
+
+    Crops are drawn with a probability proportional to their mean gradient (plus one level),
+    because with uniform crops much of each batch would be sky. A share of the patches may be
+    text and flat shapes (:mod:`srnet.graphics`) instead.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[Pixels],
+        scale: int,
+        patch: int,
+        batch: int,
+        degradation: str,
+        seed: int,
+        graphics: float = 0.0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
+        self.device = torch.device(device)
+        self.photo = degradation == "photo"
+        grid = degrade.JPEG_GRID
+        self._span = -(-patch // grid) * grid + grid if self.photo else patch  # before damage
+        high = _fitting(pictures, scale, self._span)
+        shares = [1 - graphics] * len(high)
+        if graphics:
+            high += _drawn(_DRAWN_SIDE * self._span * scale)
+            shares += [graphics] * (len(high) - len(shares))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            low = list(pool.map(lambda p: degrade.clean(p, scale), high))
+            detail = list(pool.map(lambda p: _detail(p, scale * _STEP, self._span // _STEP), high))
+        self._high, self._low = _Store(high, self.device), _Store(low, self.device)
+        self._index(detail, shares)
+
+    def _index(self, detail: list[npt.NDArray[np.float32]], shares: list[float]) -> None:
+        """The corners of all patches, and how likely each is."""
+        corners, weights = [], []
+        totals = dict.fromkeys(shares, 0.0)
+        for cells, share in zip(detail, shares, strict=True):
+            totals[share] += float(cells.sum(dtype=np.float64))
+        for number, (cells, share) in enumerate(zip(detail, shares, strict=True)):
+            rows, columns = np.indices(cells.shape)
+            corner = np.stack([np.full(cells.size, number), rows.ravel(), columns.ravel()], 1)
+            corners.append(corner.astype(np.int32))
+            weights.append(cells.ravel().astype(np.float64) * (share / totals[share]))
+        self._corners = np.concatenate(corners)
+        self._cumulative = np.cumsum(np.concatenate(weights))
+
+    def draw(self, index: int, rank: int = 0) -> Batch:
+        """Batch number ``index`` of ``rank``: always the same patches for the same numbers."""
+        rng = np.random.default_rng([self.seed, rank, index])
+        turns = rng.integers(0, 2, (self.batch, 3))
+        number, y, x = self._places(rng)
+        if not self.photo:
+            low = self._low.cut(number, y, x, self.patch, turns)
+            high = self._high.cut(number, y * self.scale, x * self.scale, self._side, turns)
+            return Batch(low, high)
+        return self._damaged(rng, (number, y, x), turns)
+
+    @property
+    def _side(self) -> int:
+        return self.patch * self.scale
+
+    def _places(self, rng: np.random.Generator) -> tuple[_Ints, _Ints, _Ints]:
+        """Numbers of pictures, and where in them the patches begin, in low resolution."""
+        chance = rng.random(self.batch) * self._cumulative[-1]
+        place = np.searchsorted(self._cumulative, chance, side="right")
+        number, row, column = self._corners[np.minimum(place, len(self._corners) - 1)].T
+        jitter = rng.integers(0, _STEP, (2, self.batch))
+        y = np.minimum(row * _STEP + jitter[0], self._low.heights[number] - self._span)
+        x = np.minimum(column * _STEP + jitter[1], self._low.widths[number] - self._span)
+        return number, y, x
+
+    def _damaged(
+        self, rng: np.random.Generator, places: tuple[_Ints, _Ints, _Ints], turns: _Ints
+    ) -> Batch:
+        """Patches of a photograph on its way, somewhere in the grid of JPEG's blocks."""
+        number, y, x = places
+        s, straight = self.scale, np.zeros_like(turns)
+        damages = [degrade.draw_damage(s, rng) for _ in range(self.batch)]
+        noise = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        target = self._high.cut(number, y * s, x * s, self._span * s, straight)
+        low = simulate.damage(target, s, damages, noise)
+        whole = self._low.cut(number, y, x, self._span, straight)  # bit for bit, border and all
+        good = torch.tensor([d == degrade.Damage() for d in damages]).view(-1, 1, 1, 1)
+        low = torch.where(good.to(self.device, non_blocking=True), whole, low)
+        dy, dx = rng.integers(0, self._span - self.patch + 1, (2, self.batch))
+        each = np.arange(self.batch)
+        return Batch(
+            _Store(low, self.device).cut(each, dy, dx, self.patch, turns),
+            _Store(target, self.device).cut(each, dy * s, dx * s, self._side, turns),
+        )
+
+    def batches(self, start: int, stop: int, rank: int = 0) -> Generator[Batch, None, None]:
+        """Batches ``start`` to ``stop - 1`` in order."""
+        for index in range(start, stop):
+            yield self.draw(index, rank)
+
+
+_Ints = npt.NDArray[np.int64]
+
+
+class _Store:
+    """Pictures of any sizes, end to end in the memory of a device."""
+
+    def __init__(self, pictures: Sequence[Pixels] | Tensor, device: torch.device) -> None:
+        shapes = np.array([p.shape[:2] for p in pictures], np.int64)
+        self.heights, self.widths = shapes.T
+        self.starts = np.cumsum(shapes.prod(axis=1)) - shapes.prod(axis=1)
+        if isinstance(pictures, Tensor):
+            self.pixels = pictures.reshape(-1, 3)
+        else:
+            flat = np.concatenate([p.reshape(-1, 3) for p in pictures])
+            self.pixels = torch.from_numpy(flat).to(device)
+
+    def cut(self, number: _Ints, y: _Ints, x: _Ints, side: int, turns: _Ints) -> Tensor:
+        """Squares ``(N, side, side, 3)``; turns ``(N, 3)``: transposed, rows, columns reversed."""
+        width = self.widths[number]
+        numbers = [self.starts[number] + y * width + x, width, *turns.T]
+        table = torch.from_numpy(np.stack(numbers)).to(self.pixels.device, non_blocking=True)
+        start, width_, swapped, up, left = table[:, :, None]  # each (N, 1)
+        along = torch.arange(side, device=self.pixels.device)
+        rows = torch.where(up > 0, side - 1 - along, along)
+        columns = torch.where(left > 0, side - 1 - along, along)
+        rows = rows * torch.where(swapped > 0, 1, width_) + start
+        columns = columns * torch.where(swapped > 0, width_, 1)
+        return self.pixels[rows[:, :, None] + columns[:, None, :]]
+
+
+def _fitting(pictures: Sequence[Pixels], scale: int, span: int) -> list[Pixels]:
+    """The pictures that hold a patch, cut to a multiple of the scale."""
+    large = [p for p in pictures if min(p.shape[:2]) >= span * scale]
+    if not large:
+        raise DataError(
+            f"no picture has {span * scale} pixels each way, which a patch of "
+            f"{span} at x{scale} needs: use larger photographs or a smaller --patch"
+        )
+    return [p[: p.shape[0] // scale * scale, : p.shape[1] // scale * scale] for p in large]
+
+
+def _drawn(side: int) -> list[Pixels]:
+    """Pictures of text and shapes, always the same."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        seeds = range(_DRAWN)
+        return list(pool.map(lambda i: graphics.draw(np.random.default_rng(i), side, side), seeds))
+
+
+def _detail(picture: Pixels, cell: int, cells: int) -> npt.NDArray[np.float32]:
+    """Mean gradient, in 8-bit levels plus one, of each window of ``cells`` x ``cells`` cells."""
+    grey = picture.mean(axis=2, dtype=np.float32)
+    gradient = sum(np.abs(np.diff(grey, axis=a, append=grey.take([-1], a))) for a in (0, 1))
+    rows, columns = grey.shape[0] // cell, grey.shape[1] // cell
+    whole = np.asarray(gradient)[: rows * cell, : columns * cell]
+    coarse = whole.reshape(rows, cell, columns, cell).mean(axis=(1, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(coarse, (cells, cells))
+    return np.asarray(windows.mean(axis=(2, 3)) + 1.0, np.float32)

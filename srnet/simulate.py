@@ -1,0 +1,136 @@
+"""The damage of :mod:`srnet.degrade` for batches of patches, on the device that trains.
+
+Blur and shrink are one matrix for each axis of each patch. JPEG is done by its own
+arithmetic (ITU-T T.81, with the tables of Annex K scaled by quality, and the smooth chroma
+that libjpeg decodes), because no codec works on batches in the memory of a GPU. A test
+compares both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from srnet.bicubic import taps
+from srnet.degrade import SOFTENING, Damage, Kernel
+
+_LUMA = """16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56
+14 17 22 29 51 87 80 62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92
+49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"""
+_CHROMA = (
+    """17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99
+47 66 99 99 99 99 99 99"""
+    + 32 * " 99"
+)
+_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+
+_KERNELS: tuple[Kernel, ...] = ("bicubic", "area", "linear")
+
+
+def damage(
+    high: Tensor, scale: int, damages: Sequence[Damage], generator: torch.Generator
+) -> Tensor:
+    """Shrink a batch with a :class:`Damage` for each patch.
+
+    ``(N, s * h, s * h, 3)`` uint8 to ``(N, h, h, 3)`` uint8; ``h`` is a multiple of 16.
+    The generator, of the same device, makes the noise.
+    """
+    rows = [
+        (*d.blur, _KERNELS.index(d.kernel), d.noise, d.grey_noise, d.quality, d.chroma_half)
+        for d in damages
+    ]
+    table = torch.tensor(rows, dtype=torch.float32).to(high.device, non_blocking=True)
+    blur_y, blur_x, kernel, noise, grey, quality, half = table.T.view(7, -1, 1, 1)
+    kernels = torch.stack([_kernel(k, high.shape[1], scale, high.device) for k in _KERNELS])
+    shrink = kernels[kernel.flatten().long()]  # (N, h, s * h)
+    down, across = (shrink @ _gaussian(high.shape[1], blur) for blur in (blur_y, blur_x))
+    low = _levels(down[:, None] @ high.permute(0, 3, 1, 2).float() @ across[:, None].mT)
+    random = torch.randn(low.shape, generator=generator, device=low.device)
+    random = torch.lerp(random, random[:, :1].expand_as(random), grey[..., None])
+    low = _levels(low + random * noise[..., None])
+    return jpeg(low, quality[..., None], half[..., None]).permute(0, 2, 3, 1).to(torch.uint8)
+
+
+def _levels(x: Tensor) -> Tensor:
+    return x.round().clamp(0, 255)
+
+
+@cache
+def _kernel(name: str, size: int, scale: int, device: torch.device) -> Tensor:
+    """A shrink as a matrix, ``(size // scale, size)``."""
+    count = size // scale
+    matrix = np.zeros((count, size))
+    lines = np.arange(count)[:, None]
+    if name == "bicubic":
+        index, weight = taps(size, count, "mirror")
+        np.add.at(matrix, (np.broadcast_to(lines, index.shape), index), weight)
+    elif name == "area":
+        matrix[lines, lines * scale + np.arange(scale)] = 1 / scale
+    else:  # linear: the two samples about the centre
+        for shift in ((scale - 1) // 2, scale // 2):
+            matrix[lines[:, 0], lines[:, 0] * scale + shift] += 0.5
+        matrix = matrix @ _gaussian(size, torch.full((1, 1, 1), SOFTENING * scale))[0].numpy()
+    return torch.from_numpy(matrix).float().to(device)
+
+
+def _gaussian(size: int, sigma: Tensor) -> Tensor:
+    """Blurs as matrices, ``(N, 1, 1)`` to ``(N, size, size)``, as wide as OpenCV's for 8 bits.
+
+    None at all where sigma is 0.
+    """
+    along = torch.arange(size, device=sigma.device, dtype=torch.float32)
+    distance = along[:, None] - along
+    weight = torch.exp(-0.5 * (distance / sigma.clamp_min(1e-3)) ** 2)
+    weight = weight * (distance.abs() <= torch.floor(torch.round(6 * sigma + 1) / 2))
+    return weight / weight.sum(dim=2, keepdim=True)
+
+
+def jpeg(rgb: Tensor, quality: Tensor, chroma_half: Tensor) -> Tensor:
+    """Through JPEG and back, ``(N, 3, h, w)`` in levels; ``h`` and ``w`` multiples of 16.
+
+    ``quality`` and ``chroma_half`` are ``(N, 1, 1, 1)``; patches with quality 0 stay.
+    """
+    to_ycc, to_rgb, luma, chroma, _ = _constants(rgb.device)
+    middle = torch.tensor([0.0, 128.0, 128.0], device=rgb.device).view(1, 3, 1, 1)
+    ycc = _levels(torch.einsum("cd,ndhw->nchw", to_ycc, rgb) + middle)
+    fine, coarse = (_steps(table, quality) for table in (luma, chroma))
+    full = _blocks(ycc[:, 1:], coarse)
+    half = _blocks(_levels(F.avg_pool2d(ycc[:, 1:], 2)), coarse)
+    half = _levels(F.interpolate(half, scale_factor=2.0, mode="bilinear"))  # libjpeg's triangle
+    back = torch.cat([_blocks(ycc[:, :1], fine), torch.where(chroma_half > 0, half, full)], 1)
+    back = _levels(torch.einsum("cd,ndhw->nchw", to_rgb, back - middle))
+    return torch.where(quality > 0, back, rgb)
+
+
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, ...]:
+    """Colours to YCbCr and back, the two tables of quantisation, the cosine transform of 8."""
+    tables = [torch.tensor([float(v) for v in t.split()]).view(8, 8) for t in (_LUMA, _CHROMA)]
+    k, n = torch.arange(8).view(8, 1), torch.arange(8)
+    dct = torch.cos((2 * n + 1) * k * torch.pi / 16) / 2
+    dct[0] /= 2**0.5  # orthonormal
+    return tuple(t.to(device) for t in (torch.tensor(_YCC), torch.tensor(_RGB), *tables, dct))
+
+
+def _steps(table: Tensor, quality: Tensor) -> Tensor:
+    """Steps of quantisation for each patch, ``(N, 1, 1, 1, 8, 8)``, as libjpeg scales them."""
+    quality = quality.clamp_min(1)
+    percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
+    steps = ((table * percent + 50) / 100).floor().clamp(1, 255)
+    return steps.view(-1, 1, 1, 1, 8, 8)
+
+
+def _blocks(plane: Tensor, steps: Tensor) -> Tensor:
+    """Quantised in blocks of 8 x 8, ``(N, C, h, w)`` in levels."""
+    n, c, height, width = plane.shape
+    dct = _constants(plane.device)[-1]
+    blocks = plane.reshape(n, c, height // 8, 8, width // 8, 8).transpose(3, 4) - 128
+    coefficients = (dct @ blocks @ dct.mT / steps).round() * steps
+    back = dct.mT @ coefficients @ dct + 128
+    return _levels(back.transpose(3, 4).reshape(plane.shape))
