@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # the coefficients of Jordan et al.
 
@@ -47,23 +47,23 @@ class Muon(torch.optim.Optimizer):
         """Move each parameter that has a gradient; kernels of one shape in one product."""
         assert closure is None, "Muon does not re-evaluate the loss"
         for group in self.param_groups:
-            same: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+            same: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is not None:
                     same[p.shape].append(p)
             for params in same.values():
                 self._step_shape(params, group)
 
-    def _step_shape(self, params: list[nn.Parameter], group: dict[str, Any]) -> None:
-        updates = []
+    def _step_shape(self, params: list[Tensor], group: dict[str, Any]) -> None:
         for p in params:
-            state = self.state[p]
-            if not state:
-                state["momentum"] = torch.zeros_like(p)
-            assert p.grad is not None
-            state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-            updates.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
-        matrices = torch.stack(updates)  # (n, out, in * 9)
+            if not self.state[p]:
+                self.state[p]["momentum"] = torch.zeros_like(p)
+        gradients = [p.grad for p in params if p.grad is not None]
+        momenta = [self.state[p]["momentum"] for p in params]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        matrices = torch.stack([u.flatten(1) for u in updates])  # (n, out, in * 9)
         scale = 0.2 * max(matrices.shape[1:]) ** 0.5
-        for p, update in zip(params, orthogonalize(matrices), strict=True):
-            p.sub_(update.view_as(p) * (group["lr"] * scale))
+        steps = orthogonalize(matrices) * (group["lr"] * scale)
+        shaped = [step.view_as(p) for p, step in zip(params, steps, strict=True)]
+        torch._foreach_sub_(params, shaped)

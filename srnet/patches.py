@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from srnet import degrade, graphics, simulate
+from srnet.captured import Captured
 from srnet.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
@@ -57,6 +58,8 @@ class Patches:
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self.device = torch.device(device)
         self.photo = degradation == "photo"
+        captured = self.device.type == "cuda"
+        self._damage = Captured(simulate.damage) if captured else simulate.damage
         grid = degrade.JPEG_GRID
         self._span = -(-patch // grid) * grid + grid if self.photo else patch  # before damage
         high = _fitting(pictures, scale, self._span)
@@ -116,9 +119,12 @@ class Patches:
         number, y, x = places
         s, straight = self.scale, np.zeros_like(turns)
         damages = [degrade.draw_damage(s, rng) for _ in range(self.batch)]
-        noise = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         target = self._high.cut(number, y * s, x * s, self._span * s, straight)
-        low = simulate.damage(target, s, damages, noise)
+        shape = (self.batch, 3, self._span, self._span)
+        noise = torch.randn(shape, generator=generator, device=self.device)
+        numbers = simulate.table(damages).to(self.device, non_blocking=True)
+        low = self._damage(target, numbers, noise)
         whole = self._low.cut(number, y, x, self._span, straight)  # bit for bit, border and all
         good = torch.tensor([d == degrade.Damage() for d in damages]).view(-1, 1, 1, 1)
         low = torch.where(good.to(self.device, non_blocking=True), whole, low)

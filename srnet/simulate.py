@@ -33,27 +33,29 @@ _RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 _KERNELS: tuple[Kernel, ...] = ("bicubic", "area", "linear")
 
 
-def damage(
-    high: Tensor, scale: int, damages: Sequence[Damage], generator: torch.Generator
-) -> Tensor:
-    """Shrink a batch with a :class:`Damage` for each patch.
-
-    ``(N, s * h, s * h, 3)`` uint8 to ``(N, h, h, 3)`` uint8; ``h`` is a multiple of 16.
-    The generator, of the same device, makes the noise.
-    """
+def table(damages: Sequence[Damage]) -> Tensor:
+    """The numbers of each damage, ``(N, 7)``."""
     rows = [
         (*d.blur, _KERNELS.index(d.kernel), d.noise, d.grey_noise, d.quality, d.chroma_half)
         for d in damages
     ]
-    table = torch.tensor(rows, dtype=torch.float32).to(high.device, non_blocking=True)
-    blur_y, blur_x, kernel, noise, grey, quality, half = table.T.view(7, -1, 1, 1)
-    kernels = torch.stack([_kernel(k, high.shape[1], scale, high.device) for k in _KERNELS])
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def damage(high: Tensor, numbers: Tensor, noise: Tensor) -> Tensor:
+    """Shrink a batch of patches, each with a damage of its own.
+
+    ``(N, s * h, s * h, 3)`` uint8 to ``(N, h, h, 3)`` uint8; ``h`` is a multiple of 16.
+    ``numbers`` is a :func:`table`; ``noise`` is ``(N, 3, h, h)``, of unit variance.
+    """
+    side, size = high.shape[1], noise.shape[2]
+    blur_y, blur_x, kernel, sigma, grey, quality, half = numbers.T.view(7, -1, 1, 1)
+    kernels = torch.stack([_kernel(k, side, side // size, high.device) for k in _KERNELS])
     shrink = kernels[kernel.flatten().long()]  # (N, h, s * h)
-    down, across = (shrink @ _gaussian(high.shape[1], blur) for blur in (blur_y, blur_x))
+    down, across = (shrink @ _gaussian(side, blur) for blur in (blur_y, blur_x))
     low = _levels(down[:, None] @ high.permute(0, 3, 1, 2).float() @ across[:, None].mT)
-    random = torch.randn(low.shape, generator=generator, device=low.device)
-    random = torch.lerp(random, random[:, :1].expand_as(random), grey[..., None])
-    low = _levels(low + random * noise[..., None])
+    noise = torch.lerp(noise, noise[:, :1].expand_as(noise), grey[..., None])
+    low = _levels(low + noise * sigma[..., None])
     return jpeg(low, quality[..., None], half[..., None]).permute(0, 2, 3, 1).to(torch.uint8)
 
 
@@ -96,8 +98,7 @@ def jpeg(rgb: Tensor, quality: Tensor, chroma_half: Tensor) -> Tensor:
 
     ``quality`` and ``chroma_half`` are ``(N, 1, 1, 1)``; patches with quality 0 stay.
     """
-    to_ycc, to_rgb, luma, chroma, _ = _constants(rgb.device)
-    middle = torch.tensor([0.0, 128.0, 128.0], device=rgb.device).view(1, 3, 1, 1)
+    to_ycc, to_rgb, middle, luma, chroma, _ = _constants(rgb.device)
     ycc = _levels(torch.einsum("cd,ndhw->nchw", to_ycc, rgb) + middle)
     fine, coarse = (_steps(table, quality) for table in (luma, chroma))
     full = _blocks(ycc[:, 1:], coarse)
@@ -110,12 +111,14 @@ def jpeg(rgb: Tensor, quality: Tensor, chroma_half: Tensor) -> Tensor:
 
 @cache
 def _constants(device: torch.device) -> tuple[Tensor, ...]:
-    """Colours to YCbCr and back, the two tables of quantisation, the cosine transform of 8."""
+    """Colours to YCbCr and back, its grey, the two tables of steps, the cosine transform of 8."""
     tables = [torch.tensor([float(v) for v in t.split()]).view(8, 8) for t in (_LUMA, _CHROMA)]
     k, n = torch.arange(8).view(8, 1), torch.arange(8)
     dct = torch.cos((2 * n + 1) * k * torch.pi / 16) / 2
     dct[0] /= 2**0.5  # orthonormal
-    return tuple(t.to(device) for t in (torch.tensor(_YCC), torch.tensor(_RGB), *tables, dct))
+    middle = torch.tensor([0.0, 128.0, 128.0]).view(3, 1, 1)
+    colours = (torch.tensor(_YCC), torch.tensor(_RGB), middle)
+    return tuple(t.to(device) for t in (*colours, *tables, dct))
 
 
 def _steps(table: Tensor, quality: Tensor) -> Tensor:

@@ -101,8 +101,9 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         with torch.no_grad():
-            for name, value in self.net.state_dict().items():
-                self.average[name].lerp_(value, self.blend)
+            average = list(self.average.values())
+            ways = torch._foreach_sub(list(self.net.state_dict().values()), average)
+            torch._foreach_add_(average, torch._foreach_mul(ways, self.blend))
         return loss.detach()
 
     def state(self) -> dict[str, Any]:

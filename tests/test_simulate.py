@@ -20,10 +20,16 @@ def high(rng: np.random.Generator) -> np.ndarray:
     return np.clip(smooth + texture, 0, 255).astype(np.uint8)
 
 
+def simulated(high: torch.Tensor, scale: int, damages: list[Damage]) -> torch.Tensor:
+    side = high.shape[1] // scale
+    noise = torch.randn((len(high), 3, side, side), generator=torch.Generator().manual_seed(0))
+    return simulate.damage(high, simulate.table(damages), noise)
+
+
 def both(high: np.ndarray, scale: int, damage: Damage) -> tuple[np.ndarray, np.ndarray]:
-    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
     expected = np.stack([degrade.damaged(h, scale, damage, rng) for h in high])
-    found = simulate.damage(torch.from_numpy(high), scale, [damage] * len(high), generator)
+    found = simulated(torch.from_numpy(high), scale, [damage] * len(high))
     return expected.astype(float), found.numpy().astype(float)
 
 
@@ -66,9 +72,9 @@ def test_noise(high: np.ndarray) -> None:
 def test_each_patch_has_its_own(high: np.ndarray) -> None:
     damages = [Damage(), Damage(quality=30), Damage(blur=(1.0, 1.0)), Damage(kernel="area")]
     pixels = torch.from_numpy(high)
-    together = simulate.damage(pixels, 2, damages, torch.Generator().manual_seed(0))
+    together = simulated(pixels, 2, damages)
     for i, damage in enumerate(damages):
-        alone = simulate.damage(pixels[i : i + 1], 2, [damage], torch.Generator().manual_seed(0))
+        alone = simulated(pixels[i : i + 1], 2, [damage])
         torch.testing.assert_close(together[i : i + 1], alone)
 
 
