@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from openvino import Model, opset13
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
-_ACTIVATION_LEVELS = 256
-_WEIGHT_LEVELS = 255  # as many below zero as above
 _tracing = threading.Lock()  # PyTorch traces in one thread at a time
 
 
@@ -51,25 +48,3 @@ def converted(phases: Callable[[Tensor], Tensor], scale: int) -> Any:
 
 def _result(model: Any) -> Any:
     return model.output(0).get_node().input_value(0)
-
-
-def quantise(model: Any, limits: Sequence[tuple[float, float]]) -> None:
-    """Let every convolution but the first run in eight bits, its input between its limits.
-
-    In the graph and not in the network: of rounding that was traced OpenVINO makes float32.
-    """
-    convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
-    for convolution, (low, high) in zip(convolutions[1:], limits, strict=True):
-        inputs = convolution.input_value(0)
-        rounded = _rounded(inputs, np.float32(low), np.float32(high), _ACTIVATION_LEVELS)
-        convolution.input(0).replace_source_output(rounded)
-        weights = convolution.input_value(1)
-        largest = np.abs(weights.get_node().data).max(axis=(1, 2, 3), keepdims=True)
-        largest = np.maximum(largest, np.float32(1e-12))
-        rounded = _rounded(weights, -largest, largest, _WEIGHT_LEVELS)
-        convolution.input(1).replace_source_output(rounded)
-    model.validate_nodes_and_infer_types()
-
-
-def _rounded(values: Any, low: Any, high: Any, levels: int) -> Any:
-    return opset13.fake_quantize(values, low, high, low, high, levels).output(0)
