@@ -21,6 +21,10 @@ from srnet.weights import load, read_card
 
 Pixels = npt.NDArray[np.float32]
 
+# One engine at a time starts in a process: PyTorch is imported and traces, OpenVINO compiles,
+# none of which is promised to be safe in several threads. The next finds what is in the cache.
+_starting = threading.Lock()
+
 
 class Engine(Protocol):
     """Runs one network."""
@@ -114,7 +118,8 @@ class LocalEngine(ABC):
         """
         with self._loading:
             if not self._loaded:
-                self._load()
+                with _starting:
+                    self._load()
                 self._loaded = True
         for batch in batches:
             with self._turnstile.turn():

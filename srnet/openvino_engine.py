@@ -37,6 +37,7 @@ _SOURCES = (  # what else defines the graphs
     "bicubic.py",
     "quantise.py",
     "openvino_graph.py",
+    "openvino_int8.py",
     "openvino_engine.py",
 )
 _TRIAL = (1, 64, 64, 3)  # pixels by which precisions are compared
@@ -93,8 +94,8 @@ class OpenVINOEngine(LocalEngine):
 
         self._core = openvino.Core()
         cache = Cache(user_folder() if self._folder is None else self._folder)
-        entry = self._entry(openvino.get_version())
         try:
+            entry = self._entry(openvino.get_version())
             if not self._restore(cache.read(entry) or {}):
                 parts = self._build()
                 cache.write(entry, parts)
@@ -110,6 +111,8 @@ class OpenVINOEngine(LocalEngine):
         cpu = [str(self._core.get_property("CPU", name)) for name in _OF_CPU]
         sources = [Path(__file__).with_name(name).read_bytes() for name in _SOURCES]
         cpu += [platform.machine(), platform.system(), version, self._precision]
+        if self._precision == "int8":  # processors of one name may differ in it, if virtual
+            cpu.append(f"weights to {_top_level()}")
         return key(self.card.name, self._weights.read_bytes(), *sources, *cpu)
 
     def _restore(self, parts: dict[str, bytes]) -> bool:
@@ -144,15 +147,16 @@ class OpenVINOEngine(LocalEngine):
 
     def _residuals(self, net: SRNet) -> dict[str, Any]:
         """The compiled residual in each precision that comes into question."""
-        from srnet.openvino_graph import converted, quantise
+        from srnet.openvino_graph import converted
 
         if self._precision == "int8":
+            from srnet.openvino_int8 import quantise
             from srnet.quantise import prepared
 
             net, limits = prepared(net, load_ranges(self._weights))
             model = converted(net.phases, self.card.scale)
             exact = self._compiled(model, "float32")
-            quantise(model, limits)
+            quantise(model, limits, _top_level())
             coarse = self._compiled(model, "int8")
             _check_agreement(exact, coarse)
             return {"int8": coarse}
@@ -196,6 +200,12 @@ class OpenVINOEngine(LocalEngine):
         return result
 
 
+def _top_level() -> int:
+    from srnet.openvino_int8 import top_level
+
+    return top_level()
+
+
 def _settings(dtype: str) -> dict[str, object]:
     settings: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": _HINTS[dtype],
@@ -229,7 +239,7 @@ def _faster(compiled: dict[str, Any]) -> str:
 
 
 def _check_agreement(exact: Any, coarse: Any) -> None:
-    """Processors without instructions for it may overflow in eight bits.
+    """The last guard: whatever this processor does in eight bits, it is close or refused.
 
     Raises:
         DeviceError: the results are too far from those in float32.

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from openvino import Model, opset13
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
-_ACTIVATION_LEVELS = 256
-_WEIGHT_LEVELS = 255  # as many below zero as above
-_tracing = threading.Lock()  # PyTorch traces in one thread at a time
+_TRIES = 20
 
 
 class _Phases(nn.Module):
@@ -36,40 +32,34 @@ def converted(phases: Callable[[Tensor], Tensor], scale: int) -> Any:
     ``(N, h, w, 3)`` to ``(N, 3, s * h, s * w)``, all sizes free. The shuffle is OpenVINO's own,
     and the channels stay first: as PyTorch's it took 31 of the 99 ms of a small network at x4.
     By the front end itself: ``openvino.convert_model`` would report its use over the network.
+    PyTorch traces in one thread at a time: :class:`srnet.engine.LocalEngine` sees to that.
     """
-    with _tracing, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that tracing is to be replaced some day
-        traced = torch.jit.trace(_Phases(phases), torch.rand(2, 24, 20, 3))  # type: ignore[no-untyped-call]
-        decoder = TorchScriptPythonDecoder(traced)  # has to live until the end of the conversion
-        frontend = FrontEndManager().load_by_framework("pytorch")
-        model = frontend.convert(frontend.load(decoder))
+    traced = _traced(_Phases(phases))
+    decoder = TorchScriptPythonDecoder(traced)  # has to live until the end of the conversion
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    model = frontend.convert(frontend.load(decoder))
     shuffled = opset13.depth_to_space(_result(model), "depth_first", scale)
     model = Model([opset13.result(shuffled)], model.get_parameters())
     model.reshape([-1, -1, -1, 3])
     return model
 
 
+def _traced(module: nn.Module) -> Any:
+    """Trace without the warning that tracing is to be replaced some day.
+
+    ``warnings.catch_warnings`` is not safe between threads: its end in one thread brings back
+    the filters from before, and so it may take ours along. Where warnings are errors, that is
+    one, raised before anything is traced: try again.
+    """
+    for attempt in range(_TRIES):
+        warnings.filterwarnings("ignore", r"`torch\.jit\.trace", DeprecationWarning)
+        try:
+            return torch.jit.trace(module, torch.rand(2, 24, 20, 3))  # type: ignore[no-untyped-call]
+        except DeprecationWarning:
+            if attempt == _TRIES - 1:
+                raise
+    raise AssertionError("it has returned or raised")
+
+
 def _result(model: Any) -> Any:
     return model.output(0).get_node().input_value(0)
-
-
-def quantise(model: Any, limits: Sequence[tuple[float, float]]) -> None:
-    """Let every convolution but the first run in eight bits, its input between its limits.
-
-    In the graph and not in the network: of rounding that was traced OpenVINO makes float32.
-    """
-    convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
-    for convolution, (low, high) in zip(convolutions[1:], limits, strict=True):
-        inputs = convolution.input_value(0)
-        rounded = _rounded(inputs, np.float32(low), np.float32(high), _ACTIVATION_LEVELS)
-        convolution.input(0).replace_source_output(rounded)
-        weights = convolution.input_value(1)
-        largest = np.abs(weights.get_node().data).max(axis=(1, 2, 3), keepdims=True)
-        largest = np.maximum(largest, np.float32(1e-12))
-        rounded = _rounded(weights, -largest, largest, _WEIGHT_LEVELS)
-        convolution.input(1).replace_source_output(rounded)
-    model.validate_nodes_and_infer_types()
-
-
-def _rounded(values: Any, low: Any, high: Any, levels: int) -> Any:
-    return opset13.fake_quantize(values, low, high, low, high, levels).output(0)

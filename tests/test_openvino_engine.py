@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,19 +75,93 @@ def test_each_weights_file_and_precision_has_its_entry(
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_engines_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
-    results: list[np.ndarray] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(run(tiny_weights[2], tmp_path)))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == 4
-    assert all(np.array_equal(result, results[0]) for result in results)
+def test_engines_that_start_at_once(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them compiles, the others find what it left; nobody sees the others' warnings."""
+    builds: list[int] = []
+    build, together = OpenVINOEngine._build, threading.Barrier(4)
+
+    def counted(engine: OpenVINOEngine) -> dict[str, bytes]:
+        builds.append(threading.get_ident())
+        return build(engine)
+
+    def start(_: int) -> np.ndarray:
+        together.wait(60)
+        return run(tiny_weights[2], tmp_path)
+
+    monkeypatch.setattr(OpenVINOEngine, "_build", counted)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(start, range(4)))  # raises what a thread raised
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])
+    assert len(builds) == 1
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_warnings_of_other_threads_stay_as_they_are(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters are one list for a process: to swap it would undo what another thread did."""
+    seen: list[object] = []
+    trace = torch.jit.trace
+
+    def traced(*options: object) -> object:
+        seen.append(warnings.filters)
+        return trace(*options)
+
+    monkeypatch.setattr(torch.jit, "trace", traced)
+    run(tiny_weights[2], tmp_path)
+    assert seen
+    assert all(filters is warnings.filters for filters in seen)
+
+
+def test_a_thread_that_takes_the_filter_along(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace, calls = torch.jit.trace, []
+
+    def traced(*options: object) -> object:
+        calls.append(options)
+        if len(calls) < 3:
+            warnings.filters.pop(0)  # the end of another thread's catch_warnings
+        return trace(*options)
+
+    monkeypatch.setattr(torch.jit, "trace", traced)
+    assert run(tiny_weights[2], tmp_path).shape == (1, 18, 22, 3)
+    assert len(calls) > 3  # twice in vain, then for the residual and the base
+
+
+_AT_ONCE = """
+import sys
+import numpy as np
+from pathlib import Path
+from srnet.openvino_engine import OpenVINOEngine
+weights, cache = map(Path, sys.argv[1:])
+print("ready", flush=True)
+sys.stdin.readline()
+engine = OpenVINOEngine(weights, "cpu", "float32", cache=cache)
+result = next(engine.run([np.ones((1, 9, 11, 3), np.float32)]))
+print(result.tobytes().hex())
+"""
+
+
+def test_processes_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", _AT_ONCE, str(tiny_weights[2]), str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:  # all have imported what they need
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(outputs[0]) > 1
+    assert len(set(outputs)) == 1
+    assert len(list(tmp_path.iterdir())) == 1  # and no part of a file
 
 
 def test_without_a_cache_it_works_too(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
