@@ -1,6 +1,8 @@
 """Training patches, cut and damaged on the device that trains.
 
-All pictures lie in its memory as uint8, high and low resolution. Batch ``i`` depends on the
+All pictures lie in its memory as uint8. A patch begins at any pixel of the high resolution and
+is shrunk after it was cut: with patches from a picture that was shrunk as a whole, a network at
+x4 would never see 15 of the 16 ways in which its samples can lie. Batch ``i`` depends on the
 seed, the rank and ``i`` alone, so a resumed run sees the same patches as one that was never
 interrupted (the noise is that of the device's own generator).
 """
@@ -23,6 +25,7 @@ from srnet.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 
+_MARGIN = 2  # low-resolution pixels: as far as the kernels of shrinks look across a border
 _STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
 _DRAWN = 96  # pictures of text and shapes that patches are cut from
 _DRAWN_SIDE = 3  # spans of a patch
@@ -60,17 +63,18 @@ class Patches:
         self.photo = degradation == "photo"
         captured = self.device.type == "cuda"
         self._damage = Captured(simulate.damage) if captured else simulate.damage
-        grid = degrade.JPEG_GRID
-        self._span = -(-patch // grid) * grid + grid if self.photo else patch  # before damage
+        self._span = patch + 2 * _MARGIN  # low-resolution pixels that are cut, then damaged
+        if self.photo:
+            grid = degrade.JPEG_GRID
+            self._span = (self._span // grid + 1) * grid
         high = _fitting(pictures, scale, self._span)
         shares = [1 - graphics] * len(high)
         if graphics:
             high += _drawn(_DRAWN_SIDE * self._span * scale)
             shares += [graphics] * (len(high) - len(shares))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            low = list(pool.map(lambda p: degrade.clean(p, scale), high))
             detail = list(pool.map(lambda p: _detail(p, scale * _STEP, self._span // _STEP), high))
-        self._high, self._low = _Store(high, self.device), _Store(low, self.device)
+        self._store = _Store(high, self.device)
         self._index(detail, shares)
 
     def _index(self, detail: list[npt.NDArray[np.float32]], shares: list[float]) -> None:
@@ -92,48 +96,37 @@ class Patches:
         rng = np.random.default_rng([self.seed, rank, index])
         turns = rng.integers(0, 2, (self.batch, 3))
         number, y, x = self._places(rng)
-        if not self.photo:
-            low = self._low.cut(number, y, x, self.patch, turns)
-            high = self._high.cut(number, y * self.scale, x * self.scale, self._side, turns)
-            return Batch(low, high)
-        return self._damaged(rng, (number, y, x), turns)
-
-    @property
-    def _side(self) -> int:
-        return self.patch * self.scale
+        s, straight = self.scale, np.zeros_like(turns)
+        high = self._store.cut(number, y, x, self._span * s, straight)
+        low = self._damaged(high, rng) if self.photo else simulate.clean(high, s)
+        # where in it the patch lies: in a photo anywhere in the grid of JPEG's blocks
+        room = self._span - self.patch - _MARGIN
+        dy, dx = rng.integers(_MARGIN, room + 1, (2, self.batch))
+        each, high_side = np.arange(self.batch), self.patch * s
+        return Batch(
+            _Store(low, self.device).cut(each, dy, dx, self.patch, turns),
+            _Store(high, self.device).cut(each, dy * s, dx * s, high_side, turns),
+        )
 
     def _places(self, rng: np.random.Generator) -> tuple[_Ints, _Ints, _Ints]:
-        """Numbers of pictures, and where in them the patches begin, in low resolution."""
+        """Numbers of pictures, and where in them the cuts begin, in high resolution."""
         chance = rng.random(self.batch) * self._cumulative[-1]
         place = np.searchsorted(self._cumulative, chance, side="right")
         number, row, column = self._corners[np.minimum(place, len(self._corners) - 1)].T
-        jitter = rng.integers(0, _STEP, (2, self.batch))
-        y = np.minimum(row * _STEP + jitter[0], self._low.heights[number] - self._span)
-        x = np.minimum(column * _STEP + jitter[1], self._low.widths[number] - self._span)
+        step, side = _STEP * self.scale, self._span * self.scale
+        jitter = rng.integers(0, step, (2, self.batch))
+        y = np.minimum(row * step + jitter[0], self._store.heights[number] - side)
+        x = np.minimum(column * step + jitter[1], self._store.widths[number] - side)
         return number, y, x
 
-    def _damaged(
-        self, rng: np.random.Generator, places: tuple[_Ints, _Ints, _Ints], turns: _Ints
-    ) -> Batch:
-        """Patches of a photograph on its way, somewhere in the grid of JPEG's blocks."""
-        number, y, x = places
-        s, straight = self.scale, np.zeros_like(turns)
-        damages = [degrade.draw_damage(s, rng) for _ in range(self.batch)]
+    def _damaged(self, high: Tensor, rng: np.random.Generator) -> Tensor:
+        """What is left of the cuts after a photograph's way through the world."""
+        damages = [degrade.draw_damage(self.scale, rng) for _ in range(self.batch)]
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        target = self._high.cut(number, y * s, x * s, self._span * s, straight)
         shape = (self.batch, 3, self._span, self._span)
         noise = torch.randn(shape, generator=generator, device=self.device)
         numbers = simulate.table(damages).to(self.device, non_blocking=True)
-        low = self._damage(target, numbers, noise)
-        whole = self._low.cut(number, y, x, self._span, straight)  # bit for bit, border and all
-        good = torch.tensor([d == degrade.Damage() for d in damages]).view(-1, 1, 1, 1)
-        low = torch.where(good.to(self.device, non_blocking=True), whole, low)
-        dy, dx = rng.integers(0, self._span - self.patch + 1, (2, self.batch))
-        each = np.arange(self.batch)
-        return Batch(
-            _Store(low, self.device).cut(each, dy, dx, self.patch, turns),
-            _Store(target, self.device).cut(each, dy * s, dx * s, self._side, turns),
-        )
+        return self._damage(high, numbers, noise)
 
     def batches(self, start: int, stop: int, rank: int = 0) -> Generator[Batch, None, None]:
         """Batches ``start`` to ``stop - 1`` in order."""

@@ -43,6 +43,14 @@ def test_blur_and_shrink(scale: int, kernel: str, blur: tuple, high: np.ndarray)
     assert error.max() <= 2
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_clean_is_that_of_the_benchmarks(scale: int, high: np.ndarray) -> None:
+    found = simulate.clean(torch.from_numpy(high), scale).numpy()
+    expected = np.stack([degrade.clean(h, scale) for h in high])
+    assert (found != expected).mean() < 1e-4
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("chroma_half", [True, False])
 @pytest.mark.parametrize("quality", [10, 30, 49, 50, 75, 95])
 def test_jpeg(quality: int, chroma_half: bool, high: np.ndarray) -> None:

@@ -42,8 +42,8 @@ CONFIG = TrainConfig(
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    coarse = [rng.integers(0, 2, (12, 12, 3), dtype=np.uint8) * 200 for _ in range(3)]
-    return [np.kron(c, np.ones((6, 6, 1), np.uint8)) + 20 for c in coarse]  # sharp squares
+    coarse = [rng.integers(0, 2, (24, 24, 3), dtype=np.uint8) * 200 + 20 for _ in range(3)]
+    return [resize(c, 72, 72) for c in coarse]  # detail of which half gets lost, not all
 
 
 def patches(pictures: list[np.ndarray], config: TrainConfig) -> Patches:
