@@ -13,7 +13,7 @@ import numpy as np
 from srnet import degrade, graphics
 from srnet.card import Card
 from srnet.data import Pixels, find_pictures, read_rgb8
-from srnet.quantise import measured
+from srnet.quantise import measured, narrowed
 from srnet.weights import keep_ranges, load
 
 _SIDE = 192  # low-resolution pixels of a drawn picture
@@ -31,7 +31,9 @@ def calibrate(weights: Path, folder: Path, drawn: int) -> int:
     """
     net, card = load(weights)
     count = len(find_pictures(folder)) + drawn
-    keep_ranges(weights, measured(net, low_resolution(card, folder, drawn)), count)
+    ranges = measured(net, low_resolution(card, folder, drawn))
+    ranges = narrowed(net, ranges, low_resolution(card, folder, drawn))
+    keep_ranges(weights, ranges, count)
     return count
 
 

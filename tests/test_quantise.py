@@ -48,7 +48,7 @@ def test_the_prepared_network_is_equal(activation: str) -> None:
     ready, limits = quantise.prepared(net, quantise.measured(net, PICTURES))
     x = torch.rand(1, 3, 9, 11)
     torch.testing.assert_close(ready(x), net(x), rtol=1e-4, atol=1e-4)
-    assert len(limits) == len(quantise.convolutions(net)) == 2 * 2 + 2
+    assert len(limits) == len(quantise.convolutions(net)) == 2 * 2 + 1
     for name, tensor in net.state_dict().items():  # the one that was given stays as it was
         assert torch.equal(tensor, before[name])
 
@@ -76,6 +76,27 @@ def test_limits_hold_what_was_measured_and_zero_is_exact() -> None:
         assert abs(low / step - round(low / step)) < 1e-6
         assert low - step <= found[0].min()
         assert high + step >= found[1].max()
+
+
+def test_channels_along_the_blocks_share_the_range() -> None:
+    net = network()
+    net.head.weight.data *= torch.logspace(-2, 0, 6)[:, None, None, None]
+    ready, _ = quantise.prepared(net, quantise.measured(net, PICTURES))
+    before, after = (quantise.measured(n, PICTURES)["body.0.conv1"] for n in (net, ready))
+    spread = [np.abs(r).max(axis=0).max() / np.abs(r).max(axis=0).min() for r in (before, after)]
+    assert spread[1] < 0.5 * spread[0]
+
+
+def test_a_range_is_narrowed_where_its_ends_are_rare() -> None:
+    net = network()
+    dull = RNG.integers(120, 136, (64, 64, 3), dtype=np.uint8)
+    dull[32, 32] = (255, 0, 255)
+    for pictures, least, most in (([dull], 0.5, 0.7), (PICTURES, 0.7, 1.0)):
+        ranges = quantise.measured(net, pictures)
+        narrowed = quantise.narrowed(net, ranges, pictures)
+        share = narrowed["body.0.conv1"] / ranges["body.0.conv1"]
+        assert share.min() == pytest.approx(share.max())
+        assert least - 1e-6 <= share.max() <= most + 1e-6
 
 
 def test_an_input_that_is_always_zero() -> None:

@@ -56,8 +56,8 @@ def test_halo_is_the_measured_reach(name: str) -> None:
 
 def test_better_than_bicubic_and_faithful(name: str, request: pytest.FixtureRequest) -> None:
     """On what it was trained for: `photo` on a JPEG, of a smooth picture here."""
-    if name.startswith("photo"):
-        reason = "photo gains 0.2 dB at x2 and 0.01 dB at x4 on this picture: it is to be 0.3"
+    if name == "photo-x4":
+        reason = "photo-x4 gains too little on this picture: it is to be 0.3 dB"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     high, low, up, scale = degraded(name)
     bicubic = Upscaler([up.engines[scale]], Options(strength=0))
@@ -110,14 +110,11 @@ def test_engines_and_precisions_are_within_one_level(name: str, engine: str) -> 
 def test_int8_costs_little(name: str) -> None:
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is not installed")
-    from srnet import openvino_int8
-
     high, low, up, scale = degraded(name)
     exact = up(Image(low)).rgb
     coarse = load(name, device="cpu", precision="int8")(Image(low)).rgb
     lost = psnr(luma(exact), luma(high), scale) - psnr(luma(coarse), luma(high), scale)
-    # Without exact sums of bytes, weights have half their levels: 0.052 dB for clean-x2
-    assert lost <= (0.05 if openvino_int8.top_level() == openvino_int8.FULL else 0.06)
+    assert lost <= 0.15  # of 40 dB, where rounding shows most; Set14 is below
     assert 10 * np.log10(255**2 / np.square(exact.astype(float) - coarse).mean()) >= 50
 
 
@@ -137,3 +134,12 @@ def test_figures_in_the_card(name: str) -> None:
         row = mean(list(scores(up, source, scale)))
         assert row.psnr == pytest.approx(metrics[f"{folder}{kind} psnr"], abs=0.005)
         assert row.ssim == pytest.approx(metrics[f"{folder}{kind} ssim"], abs=0.0005)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BENCH is None, reason="set SRNET_BENCH to the folder with Set5 and Set14")
+def test_int8_loses_at_most_a_twentieth_of_a_decibel(name: str) -> None:
+    metrics, up = weights.read_card(SHIPPED[name]).metrics, load(name, precision="int8")
+    (scale,) = up.engines
+    source = pairs(Path(str(BENCH)) / "Set14", scale, degrade.clean)
+    assert metrics["Set14 psnr"] - mean(list(scores(up, source, scale))).psnr <= 0.05
