@@ -80,18 +80,22 @@ def test_limits_hold_what_was_measured_and_zero_is_exact() -> None:
 
 def test_channels_along_the_blocks_share_the_range() -> None:
     net = network()
-    net.head.weight.data *= torch.logspace(-2, 0, 6)[:, None, None, None]
+    for block in net.body:  # the stream is what the first convolution gives
+        assert isinstance(block, ResidualBlock)
+        torch.nn.init.zeros_(block.conv2.weight)
+        torch.nn.init.zeros_(block.conv2.bias)  # type: ignore[arg-type]
+    net.head.weight.data *= torch.logspace(-1, 0, 6)[:, None, None, None]
     ready, _ = quantise.prepared(net, quantise.measured(net, PICTURES))
-    before, after = (quantise.measured(n, PICTURES)["body.0.conv1"] for n in (net, ready))
-    spread = [np.abs(r).max(axis=0).max() / np.abs(r).max(axis=0).min() for r in (before, after)]
-    assert spread[1] < 0.5 * spread[0]
+    found = np.abs(quantise.measured(ready, PICTURES)["fuse"]).max(axis=0)
+    np.testing.assert_allclose(found, found[0], rtol=1e-4)
 
 
 def test_a_range_is_narrowed_where_its_ends_are_rare() -> None:
     net = network()
-    dull = RNG.integers(120, 136, (64, 64, 3), dtype=np.uint8)
-    dull[32, 32] = (255, 0, 255)
-    for pictures, least, most in (([dull], 0.5, 0.7), (PICTURES, 0.7, 1.0)):
+    draws = np.random.default_rng(0)
+    spread = 4 * np.exp(draws.normal(size=(160, 160, 1)))  # of pixels: mostly small, at times large
+    rare = (128 + spread * draws.normal(size=(160, 160, 3))).clip(0, 255).astype(np.uint8)
+    for pictures, least, most in (([rare], 0.5, 0.85), (PICTURES, 1.0, 1.0)):
         ranges = quantise.measured(net, pictures)
         narrowed = quantise.narrowed(net, ranges, pictures)
         share = narrowed["body.0.conv1"] / ranges["body.0.conv1"]
