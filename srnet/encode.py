@@ -208,7 +208,8 @@ def check_fit(name: str, height: int, width: int, *, frames: int, alpha: bool) -
         )
     if alpha and not target.alpha:
         raise OutputError(
-            f"{name} cannot hold transparency: give a background colour, or write png or webp"
+            f"{name} cannot hold transparency: give a colour to put it on (--background), "
+            "or write png or webp"
         )
 
 

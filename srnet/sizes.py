@@ -26,7 +26,7 @@ def check_target(
         raise OptionError(f"fit is a box of width and height, two numbers, not {len(fit)}")
     ways = [way for way in (scale, to_width, to_height, fit) if way is not None]
     if len(ways) != 1:
-        raise OptionError("give one of scale, width, height or fit; for a box use fit")
+        raise OptionError("give one of scale, width, height or fit, and only one")
     if scale is not None and not 1 <= scale <= MAX_SCALE:  # also refuses NaN
         raise OptionError(f"scale must be from 1 to {MAX_SCALE:g}, not {scale:g}")
     sides = [to_width, to_height, *(fit or ())]

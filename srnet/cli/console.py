@@ -62,7 +62,7 @@ def print_plan(report: Report) -> None:
 def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
     """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
-        say(f"srnet: error: no pictures there ({report.ignored} other files)")
+        say(f"srnet: error: no pictures there ({_others(report.ignored)})")
         return NOTHING_DONE
     made = "would not be made" if report.dry_run else "not made"
     _list(report, "refused", f"{made}, as something is there already")
@@ -85,6 +85,10 @@ def _list(report: Report, status: Status, verdict: str) -> None:
         say(f"  {failure(row)}")
 
 
+def _others(count: int) -> str:
+    return f"{count} other file{'' if count == 1 else 's'}"
+
+
 def _totals(report: Report) -> str:
     counts = [f"{number} {status}" for status, number in report.counts().items() if number]
     if shrunk := sum(row.shrunk and row.status in ("done", "planned") for row in report.rows):
@@ -93,7 +97,7 @@ def _totals(report: Report) -> str:
         verb = "to make" if report.dry_run else "made"
         counts.append(f"{added} residuals {verb} of results that were there")
     if report.ignored:
-        counts.append(f"{report.ignored} other files ignored")
+        counts.append(f"{_others(report.ignored)} ignored")
     text = ", ".join(counts)
     if not report.megapixels:
         return text

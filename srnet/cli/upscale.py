@@ -126,7 +126,11 @@ def upscale(
     ] = None,
     tile: Annotated[
         int,
-        option("PIXELS", "Side of a tile of the input; smaller takes less memory.", panel=RUN),
+        option(
+            "PIXELS",
+            "Side of a tile of the input; smaller: less memory, and below 100 much slower.",
+            panel=RUN,
+        ),
     ] = 768,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -268,5 +272,5 @@ def _box(text: str) -> tuple[int, int]:
 def _colour(text: str) -> tuple[int, int, int]:
     match = re.fullmatch(r"#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", text, re.IGNORECASE)
     if match is None:
-        raise OptionError(f"--background is a colour such as #ffffff, not {text}")
+        raise OptionError(f"--background is a colour such as #ffffff (white), not {text}")
     return int(match[1], 16), int(match[2], 16), int(match[3], 16)
