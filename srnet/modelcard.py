@@ -96,7 +96,7 @@ def _section(card: Card) -> str:
 def _eight_bits(card: Card) -> str:
     if not card.calibrated:
         return "not calibrated"
-    return f"ranges of {card.calibrated} pictures, photographs for validation and drawn ones"
+    return f"ranges of {card.calibrated} pictures, photographs and drawn ones"
 
 
 def _listed(settings: dict[str, object]) -> str:

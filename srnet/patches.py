@@ -169,8 +169,8 @@ def _fitting(pictures: Sequence[Pixels], scale: int, span: int) -> list[Pixels]:
     large = [p for p in pictures if min(p.shape[:2]) >= span * scale]
     if not large:
         raise DataError(
-            f"no picture has {span * scale} pixels each way, which a patch of "
-            f"{span} at x{scale} needs: use larger photographs or a smaller --patch"
+            f"no picture has {span * scale} pixels each way, which a patch and its margin, "
+            f"{span} at x{scale}, need: use larger photographs or a smaller --patch"
         )
     return [p[: p.shape[0] // scale * scale, : p.shape[1] // scale * scale] for p in large]
 
