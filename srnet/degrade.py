@@ -38,12 +38,12 @@ class Damage:
     chroma_half: bool = False  # JPEG in 4:2:0, else 4:4:4
 
 
-def draw_damage(scale: int, rng: np.random.Generator) -> Damage:
-    """What happens to a picture that people have; to one in four, nothing but the shrink.
+def draw_damage(scale: int, rng: np.random.Generator, undamaged: float = 1 / 4) -> Damage:
+    """What happens to a picture that people have; to a share of them, nothing but the shrink.
 
     So the network also learns to leave good input alone.
     """
-    if rng.random() < 1 / 4:
+    if rng.random() < undamaged:
         return Damage()
     u = rng.random(10)
     blur = scale * (0.1 + 0.4 * u[1:3]) * (u[0] < 0.5)
@@ -52,6 +52,14 @@ def draw_damage(scale: int, rng: np.random.Generator) -> Damage:
     quality = int(30 + 66 * u[7]) if u[6] < 0.85 else 0
     grey, half = bool(u[8] < 0.4), bool(u[9] < 0.8)
     return Damage((float(blur[0]), float(blur[1])), kernel, noise, grey, quality, half)
+
+
+def mild_damage(scale: int, rng: np.random.Generator) -> Damage:
+    """Light blur, light noise and a JPEG of quality 40 to 90, all three: what scores are for."""
+    u = rng.random(3)
+    blur = float(scale * (0.1 + 0.2 * u[0]))
+    noise = float(0.5 + 2.5 * u[1])
+    return Damage((blur, blur), "bicubic", noise, False, int(40 + 51 * u[2]), True)
 
 
 def clean(high: Pixels, scale: int) -> Pixels:
@@ -63,6 +71,11 @@ def clean(high: Pixels, scale: int) -> Pixels:
 def photo(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
     """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)`` with a :class:`Damage` of its own."""
     return damaged(high, scale, draw_damage(scale, rng), rng)
+
+
+def mild(high: Pixels, scale: int, rng: np.random.Generator) -> Pixels:
+    """Shrink ``(s * h, s * w, 3)`` to ``(h, w, 3)`` with a :func:`mild_damage` of its own."""
+    return damaged(high, scale, mild_damage(scale, rng), rng)
 
 
 def damaged(high: Pixels, scale: int, damage: Damage, rng: np.random.Generator) -> Pixels:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -112,11 +113,11 @@ def jpeg_degradation(quality: int) -> Degrade:
     return shrink_and_compress
 
 
-def photo_degradation(seed: int) -> Degrade:
-    """The training degradation of ``photo`` weights, the same draws for each seed."""
+def random_degradation(kind: Literal["photo", "mild"], seed: int) -> Degrade:
+    """A degradation of :mod:`srnet.degrade` that is drawn, the same draws for each seed.
+
+    ``photo`` is what ``photo`` weights are trained for, ``mild`` all of a JPEG, blur and noise.
+    """
     rng = np.random.default_rng(seed)
-
-    def shrink(high: Pixels, scale: int) -> Pixels:
-        return degrade.photo(high, scale, rng)
-
-    return shrink
+    shrink = degrade.photo if kind == "photo" else degrade.mild
+    return lambda high, scale: shrink(high, scale, rng)

@@ -29,6 +29,8 @@ _MARGIN = 2  # low-resolution pixels: as far as the kernels of shrinks look acro
 _STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
 _DRAWN = 96  # pictures of text and shapes that patches are cut from
 _DRAWN_SIDE = 3  # spans of a patch
+_UNDAMAGED = 1 / 3  # share of the patches of a photo batch that are only shrunk
+_VIVID = 1 / 8  # share of them in colours of which photographs have few
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Patches:
         number, y, x = self._places(rng)
         s, straight = self.scale, np.zeros_like(turns)
         high = self._store.cut(number, y, x, self._span * s, straight)
+        if self.photo:
+            high = self._vivid(high, rng)
         low = self._damaged(high, rng) if self.photo else simulate.clean(high, s)
         # where in it the patch lies: in a photo anywhere in the grid of JPEG's blocks
         room = self._span - self.patch - _MARGIN
@@ -119,9 +123,21 @@ class Patches:
         x = np.minimum(column * step + jitter[1], self._store.widths[number] - side)
         return number, y, x
 
+    def _vivid(self, high: Tensor, rng: np.random.Generator) -> Tensor:
+        """Some of the patches with channels exchanged and up to four times as colourful.
+
+        Networks that saw photographs alone turn strong colours into others.
+        """
+        gains = np.where(rng.random(self.batch) < _VIVID, rng.uniform(1, 4, self.batch), 1)
+        orders = np.tile([0, 1, 2], (self.batch, 1))
+        orders[gains > 1] = rng.permuted(orders[gains > 1], axis=1)
+        numbers = torch.from_numpy(np.column_stack([gains, orders])).float()
+        gain, *order = numbers.to(self.device, non_blocking=True).T
+        return simulate.vivid(high, gain, torch.stack(order, 1).long())
+
     def _damaged(self, high: Tensor, rng: np.random.Generator) -> Tensor:
         """What is left of the cuts after a photograph's way through the world."""
-        damages = [degrade.draw_damage(self.scale, rng) for _ in range(self.batch)]
+        damages = [degrade.draw_damage(self.scale, rng, _UNDAMAGED) for _ in range(self.batch)]
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         shape = (self.batch, 3, self._span, self._span)
         noise = torch.randn(shape, generator=generator, device=self.device)

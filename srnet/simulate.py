@@ -52,6 +52,17 @@ def clean(high: Tensor, scale: int) -> Tensor:
     return _pixels(_half_up(rows @ across.mT))
 
 
+def vivid(high: Tensor, gain: Tensor, order: Tensor) -> Tensor:
+    """Patches ``(N, h, w, 3)`` uint8, further from grey by ``gain`` ``(N,)``.
+
+    ``order`` ``(N, 3)`` says which channel each is taken from. With a gain of 1 and the
+    channels in their order a patch stays as it is.
+    """
+    taken = high.gather(3, order[:, None, None, :].expand(high.shape)).float()
+    grey = taken.mean(dim=3, keepdim=True)
+    return _levels(torch.lerp(grey, taken, gain.view(-1, 1, 1, 1))).to(torch.uint8)
+
+
 def damage(high: Tensor, numbers: Tensor, noise: Tensor) -> Tensor:
     """Shrink a batch of patches, each with a damage of its own.
 

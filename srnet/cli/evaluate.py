@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from srnet.errors import OptionError
 
 if TYPE_CHECKING:
     from srnet.evaluate import Degrade, Row
+    from srnet.upscaler import Upscaler
 
 
 def evaluate(
@@ -34,6 +36,9 @@ def evaluate(
     ] = None,
     photo: Annotated[
         bool, flag("--photo", "Degrade as for photo weights: blur, noise, JPEG (seed 0).")
+    ] = False,
+    mild: Annotated[
+        bool, flag("--mild", "A little blur and noise, JPEG of quality 40 to 90 (seed 0).")
     ] = False,
     limit: Annotated[
         int | None, option("INTEGER", "Only so many pictures, the first; 1 or more.")
@@ -59,11 +64,13 @@ def evaluate(
         raise OptionError(f"--limit must be at least 1, not {limit}")
     if record:
         _check_record(limit, strength, precision, engine)
+    kind, degradation = _degradation(jpeg, photo, mild)
     rows = []
     for name in model:
+        upscaler = _load(name, device=device, precision=precision, engine=engine, strength=strength)
         for folder in folders:
-            found = _score(name, folder, jpeg, photo, limit, strength, device, precision, engine)
-            label = _label(folder, jpeg, photo)
+            found = _scores(upscaler, folder, degradation(), limit)
+            label = f"{folder.resolve().name} {kind}".rstrip()
             if record:
                 _record(name, label, found[-1])
             rows += [_fields(name, label, row) for row in (found if each else found[-1:])]
@@ -73,44 +80,37 @@ def evaluate(
         _print(rows)
 
 
-def _score(
-    name: str,
-    folder: Path,
-    jpeg: int | None,
-    photo: bool,
-    limit: int | None,
-    strength: float,
-    device: str,
-    precision: str,
-    engine: str,
-) -> list[Row]:
-    from srnet.evaluate import mean, pairs, scores
+def _load(name: str, **options: Any) -> Upscaler:
     from srnet.product import load
 
-    upscaler = load(name, device=device, precision=precision, engine=engine, strength=strength)
+    upscaler = load(name, **options)
     if len(upscaler.engines) != 1:
         raise OptionError(f"{name} comes in several scales: name one of them, such as {name}-x2")
+    return upscaler
+
+
+def _scores(upscaler: Upscaler, folder: Path, degrade: Degrade, limit: int | None) -> list[Row]:
+    from srnet.evaluate import mean, pairs, scores
+
     scale = next(iter(upscaler.engines))
-    rows = list(scores(upscaler, pairs(folder, scale, _degradation(jpeg, photo), limit), scale))
+    rows = list(scores(upscaler, pairs(folder, scale, degrade, limit), scale))
     return [*rows, mean(rows)]
 
 
-def _degradation(jpeg: int | None, photo: bool) -> Degrade:
+def _degradation(jpeg: int | None, photo: bool, mild: bool) -> tuple[str, Callable[[], Degrade]]:
+    """Its name in labels, and what begins it anew: each folder gets the same draws."""
     from srnet import degrade
-    from srnet.evaluate import jpeg_degradation, photo_degradation
+    from srnet.evaluate import jpeg_degradation, random_degradation
 
-    if jpeg is not None and photo:
-        raise OptionError("give --jpeg or --photo, not both")
+    if (jpeg is not None) + photo + mild > 1:
+        raise OptionError("give one of --jpeg, --photo and --mild")
     if jpeg is not None:
         if not 1 <= jpeg <= 100:
             raise OptionError(f"--jpeg must be from 1 to 100, not {jpeg}")
-        return jpeg_degradation(jpeg)
-    return photo_degradation(0) if photo else degrade.clean
-
-
-def _label(folder: Path, jpeg: int | None, photo: bool) -> str:
-    name = folder.resolve().name
-    return f"{name} jpeg {jpeg}" if jpeg is not None else f"{name} photo" if photo else name
+        return f"jpeg {jpeg}", lambda: jpeg_degradation(jpeg)
+    if photo:
+        return "photo", lambda: random_degradation("photo", 0)
+    return ("mild", lambda: random_degradation("mild", 0)) if mild else ("", lambda: degrade.clean)
 
 
 def _check_record(limit: int | None, strength: float, precision: str, engine: str) -> None:

@@ -247,14 +247,14 @@ def _validation(folder: Path | None, config: TrainConfig) -> Validate | None:
     if folder is None:
         return None
     from srnet.degrade import clean
-    from srnet.evaluate import mean, pairs, photo_degradation, scores
+    from srnet.evaluate import mean, pairs, random_degradation, scores
     from srnet.product import load
 
     scale = config.net.scale
 
     def validate(weights: Path) -> dict[str, float]:
         upscaler = load(str(weights), device=config.device, precision="float32")
-        degradation = clean if config.degradation == "clean" else photo_degradation(0)
+        degradation = clean if config.degradation == "clean" else random_degradation("photo", 0)
         row = mean(list(scores(upscaler, pairs(folder, scale, degradation), scale)))
         return {
             "validation psnr": round(row.psnr, 3),
