@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-NO_INT8 = "int8 is for OpenVINO: pip install 'srnet[openvino]', and --engine openvino"
+NO_INT8 = (
+    "int8 is for OpenVINO: pip install '.[openvino]' in the clone of srnet, and --engine openvino"
+)
 BFLOAT16_PAYS = 0.8  # of the time in float32, or less: else float32 is taken
 
 

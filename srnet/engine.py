@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,11 @@ class Engine(Protocol):
     @property
     def card(self) -> Card:
         """What the network is; known before anything is loaded."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it runs in, such as ``openvino bfloat16``; empty before the first batch."""
         ...
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Pixels]:
@@ -84,6 +89,8 @@ class LocalEngine(ABC):
     A subclass says how to load and how to run one batch.
     """
 
+    runtime: ClassVar[str]
+
     def __init__(
         self,
         weights: Path,
@@ -93,10 +100,15 @@ class LocalEngine(ABC):
     ) -> None:
         check_names(device, precision)
         self.card = read_card(weights)
-        self.dtype = ""  # of the residual, once loaded: float32, bfloat16 or int8
+        self.dtype = ""  # of the residual, once loaded: float32, bfloat16, int8 ...
         self._weights, self._device, self._precision = weights, device, precision
         self._turnstile = Turnstile() if turnstile is None else turnstile
         self._loading, self._loaded = threading.Lock(), False
+
+    @property
+    def kind(self) -> str:
+        """Runtime and precision, such as ``openvino bfloat16``; empty before the first batch."""
+        return f"{self.runtime} {self.dtype}" if self.dtype else ""
 
     @abstractmethod
     def _load(self) -> None:
@@ -163,6 +175,8 @@ class TorchEngine(LocalEngine):
     Raises:
         OptionError: unknown device or precision; int8 is not for PyTorch.
     """
+
+    runtime = "torch"
 
     def __init__(
         self,

@@ -19,6 +19,9 @@ from srnet.options import Options
 
 Array = npt.NDArray[Any]
 
+# Low-resolution pixels about each picture; without, flat colours change by up to 13 levels at
+# its border. More changes no level.
+SURROUND = 4
 RESIDUAL_GAIN = 4.0  # of the residual as a picture
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601: what a grey display shows
 
@@ -57,7 +60,7 @@ def _one_pass(
             kept = tiles.core(output, place, scale)
             if options.strength != 1:
                 height, width = output.shape[:2]
-                base = resize(to_float(tiles.crop(rgb, place)), height, width, "replicate")
+                base = resize(to_float(tiles.crop(rgb, place)), height, width)
                 kept_base = tiles.core(base, place, scale)
                 kept = kept_base + np.float32(options.strength) * (kept - kept_base)
             for canvas in canvases:
@@ -82,7 +85,7 @@ def grouped(
 
     So a smaller tile needs less memory, and its batches end sooner.
     """
-    plan = tiles.plan(height, width, tile, engine.card.halo)
+    plan = tiles.plan(height, width, tile, engine.card.halo, SURROUND)
     area = tile * tile if batch_pixels is None else batch_pixels
     size = max(1, area // (plan[0].height * plan[0].width))
     rest: Iterator[tiles.Tile] = iter(plan)

@@ -38,7 +38,8 @@ def export_onnx(weights: Path, target: Path) -> float:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise SetupError(
-            f"exporting needs more packages ({error.name}): pip install 'srnet[export]'"
+            f"exporting needs more packages ({error.name}): "
+            "pip install '.[export]' in the clone of srnet"
         ) from error
     net, card = load(weights)
     partial = target.with_name(target.name + ".partial")

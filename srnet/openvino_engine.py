@@ -31,7 +31,8 @@ from srnet.weights import load, load_ranges
 if TYPE_CHECKING:
     from srnet.model import SRNet
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what is not in eight bits
+# what is not in eight bits
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32", "int8 bfloat16": "bf16"}
 _SOURCES = (  # what else defines the graphs
     "model.py",
     "bicubic.py",
@@ -70,6 +71,8 @@ class OpenVINOEngine(LocalEngine):
         SetupError: the extra is not installed.
     """
 
+    runtime = "openvino"
+
     def __init__(
         self,
         weights: Path,
@@ -82,7 +85,9 @@ class OpenVINOEngine(LocalEngine):
         if device not in ("auto", "cpu"):
             raise OptionError(f"OpenVINO runs on the CPU here, not on {device}: use --engine torch")
         if not all(map(find_spec, _EXTRA)):
-            raise SetupError("OpenVINO is not installed: pip install 'srnet[openvino]'")
+            raise SetupError(
+                "OpenVINO is not installed: pip install '.[openvino]' in the clone of srnet"
+            )
         if precision == "int8" and not self.card.calibrated:
             raise OptionError(
                 f"{self.card.name} is not calibrated for int8: run `srnet calibrate` on its file"
@@ -157,14 +162,17 @@ class OpenVINOEngine(LocalEngine):
             model = converted(net.phases, self.card.scale)
             exact = self._compiled(model, "float32")
             quantise(model, limits, _top_level())
-            coarse = self._compiled(model, "int8")
-            _check_agreement(exact, coarse)
-            return {"int8": coarse}
-        model, dtypes = converted(net.phases, self.card.scale), [self._precision]
-        if self._precision == "auto":
-            native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            dtypes = ["float32", "bfloat16"] if native else ["float32"]
-        return {dtype: self._compiled(model, dtype) for dtype in dtypes}
+            coarse = self._each(model, ["int8", "int8 bfloat16"])
+            for compiled in coarse.values():
+                _check_agreement(exact, compiled)
+            return coarse
+        model, auto = converted(net.phases, self.card.scale), self._precision == "auto"
+        return self._each(model, ["float32", "bfloat16"] if auto else [self._precision])
+
+    def _each(self, model: Any, dtypes: list[str]) -> dict[str, Any]:
+        """Compiled in those precisions which the processor has; the first always."""
+        native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return {d: self._compiled(model, d) for d in (dtypes if native else dtypes[:1])}
 
     def _compiled(self, model: Any, dtype: str) -> Any:
         return self._core.compile_model(model, "CPU", _settings(dtype))
@@ -228,14 +236,15 @@ def _run(request: Any, batch: Pixels) -> Pixels:
 
 
 def _faster(compiled: dict[str, Any]) -> str:
-    """``float32`` or ``bfloat16``, by a run of each."""
+    """The first or the second, which is bfloat16 where the first is float32, by a run of each."""
     pixels = np.zeros(_TRIAL, np.float32)
     seconds = {
         dtype: best_seconds(partial(_run, model.create_infer_request(), pixels))
         for dtype, model in compiled.items()
     }
-    pays = seconds["bfloat16"] < BFLOAT16_PAYS * seconds["float32"]
-    return "bfloat16" if pays else "float32"
+    exact, rounded = compiled
+    enough = 1.0 if exact == "int8" else BFLOAT16_PAYS  # one is no better than the other there
+    return rounded if seconds[rounded] < enough * seconds[exact] else exact
 
 
 def _check_agreement(exact: Any, coarse: Any) -> None:

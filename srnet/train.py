@@ -26,7 +26,7 @@ from srnet.errors import WeightsError
 from srnet.model import SRNet
 from srnet.patches import Batch, Patches
 from srnet.recipe import TrainConfig, learning_rate, load_state, optimizers, set_rate
-from srnet.weights import read_card, save, shipped, warm_start
+from srnet.weights import read_card, rounded, save, shipped, warm_start
 
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
@@ -147,7 +147,7 @@ class Run:
     def save(self, weights: Path, data: Data, commit: str, hardware: str) -> None:
         """Write the averaged weights with their card, and the checkpoint beside them."""
         averaged = SRNet(self.config.net)
-        averaged.load_state_dict(self.average)
+        averaged.load_state_dict(rounded(self.average))
         settings = dataclasses.asdict(self.config)
         training = Training(
             iterations=self.before.iterations + self.iteration,

@@ -238,7 +238,7 @@ class Upscaler:
         rgb, exact = run_passes(source, engines, options, tell, dtypes)
         result = self._finished(image, rgb, options)
         added = _resized(exact, result.height, result.width)
-        added -= resize(to_float(source), result.height, result.width, "replicate")
+        added -= resize(to_float(source), result.height, result.width)
         return result, with_channels(added, filled.shape[2])
 
     def _finished(self, image: Image, rgb: Array, options: Options) -> Image:
@@ -247,7 +247,7 @@ class Upscaler:
         rgb = _resized(with_channels(rgb, image.rgb.shape[2]), height, width)
         alpha = image.alpha
         if alpha is not None:
-            alpha = resize(alpha, height, width, "replicate")
+            alpha = resize(alpha, height, width)
         return replace(image, rgb=rgb, alpha=alpha)
 
 

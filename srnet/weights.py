@@ -93,19 +93,53 @@ def read_card(path: Path) -> Card:
     return Card.from_json(metadata[_KEY])
 
 
-def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> None:
-    """Write weights (float32), card, and the ranges for eight bits if they were measured.
+def rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors with kernels that bfloat16 holds exactly.
 
-    The file appears whole or not at all.
+    It costs less than 0.001 dB, and what computes in bfloat16 then differs from float32 by its
+    sums alone: without, the rounding of kernels was most of the largest differences.
+    """
+    return {name: t.bfloat16().float() if t.ndim == 4 else t for name, t in tensors.items()}
+
+
+def blend(path: Path, other: Path, share: float, output: Path) -> None:
+    """Write the weights of a file, moved a share of the way (0 to 1) to those of another.
+
+    For weights that were tuned from the other ones: a little of these back gives more on
+    pictures unlike those of the tuning (Wortsman et al., Robust fine-tuning of zero-shot models,
+    2022). The ranges for int8 do not stay; the card says what was done.
+
+    Raises:
+        WeightsError: not weights files, or of other networks.
+    """
+    (net, card), (origin, known) = load(path), load(other)
+    if card.net != known.net:
+        raise WeightsError(f"{path} and {other} are not of the same network")
+    tensors, others = net.state_dict(), origin.state_dict()
+    net.load_state_dict(rounded({k: t.lerp(others[k], share) for k, t in tensors.items()}))
+    ways = f"{card.training.started_from}, then {share:.0%} of {known.name} version {known.version}"
+    training = replace(card.training, started_from=ways.removeprefix(", "))
+    save(output, net, replace(card, training=training, metrics={}, calibrated=0))
+
+
+def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> None:
+    """Write weights, card, and the ranges for eight bits if they were measured.
+
+    Tensors are float32, or bfloat16 where that is the same. The file appears whole or not at all.
     """
     import torch
     from safetensors.torch import save as to_bytes
 
-    tensors = {k: v.detach().float().cpu().contiguous() for k, v in net.state_dict().items()}
+    tensors = {k: _stored(v.detach().float().cpu()) for k, v in net.state_dict().items()}
     tensors |= {_RANGES + name: torch.from_numpy(found) for name, found in (ranges or {}).items()}
     partial = path.with_suffix(".partial")
     partial.write_bytes(to_bytes(tensors, {_KEY: card.to_json()}))
     partial.replace(path)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    short = tensor.bfloat16()
+    return (short if short.float().equal(tensor) else tensor).contiguous()
 
 
 def load(path: Path) -> tuple[SRNet, Card]:

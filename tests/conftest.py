@@ -60,6 +60,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 class FakeEngine:
     """Bicubic plus a constant, without torch; remembers the shapes of its batches."""
 
+    kind = "fake float32"
+
     def __init__(self, scale: int = 2, added: float = 0.0) -> None:
         self.card = tiny_card(scale, "fake")
         self.added = added

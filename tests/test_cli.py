@@ -119,7 +119,7 @@ def test_sizes(up, arguments, expected):
 def test_strength_zero_is_bicubic_and_one_is_not(up):
     assert up("a.png", "-o", "none.png", "--strength", "0", "--precision", "float32") == 0
     assert up("a.png", "-o", "all.png", "--precision", "float32") == 0
-    base = resize(pixels(), 16, 20, "replicate").astype(int)
+    base = resize(pixels(), 16, 20).astype(int)
     assert np.abs(read(Path("none.png")).rgb - base).max() <= 1
     assert np.abs(read(Path("all.png")).rgb - base).max() > 1
 
@@ -463,11 +463,11 @@ def every(here, tiny_weights, monkeypatch):
         ("compare a.png a.png --crops -1", 2, "--crops must be at least 0"),
         ("compare a.png a.png -o b.gif", 2, "cannot write .gif"),
         ("train photos -o b-x2.safetensors --lr high", 2, "wrong value for --lr NUMBER: Peak"),
-        ("serve", 2, "pip install 'srnet[serve]'"),
+        ("serve", 2, "pip install '.[serve]'"),
         ("serve --port http", 2, "wrong value for --port PORT: From 1 to 65535"),
         ("train photos -o b-x2.safetensors --batch 2.5", 2, "for --batch INTEGER: Patches"),
         ("compare a.png a.png --reference there.png", 2, "--reference has 20 x 16 pixels"),
-        ("export WEIGHTS -o b.onnx", 2, "pip install 'srnet[export]'"),
+        ("export WEIGHTS -o b.onnx", 2, "pip install '.[export]'"),
         ("upscale a.png -o there.png -m WEIGHTS", 1, "there.png exists"),
         ("compare a.png a.png -o there.png", 1, "there.png exists"),
         ("export WEIGHTS -o there.onnx", 1, "there.onnx exists"),
@@ -568,6 +568,11 @@ def test_report_and_json_are_the_same(up, here, tiny_weights, capsys):
     assert report["schema"] == 1
     assert report["settings"]["model"] == str(tiny_weights[2])
     assert (report["settings"]["scale"], report["settings"]["jobs"]) == (2.0, 3)
+    (ran,) = report["settings"]["ran"].items()
+    assert ran[0] == "tiny-x2"
+    assert ran[1].split() in [
+        [e, p] for e in ("torch", "openvino") for p in ("float32", "bfloat16")
+    ]
     (row,) = report["files"]
     assert row["models"] == ["tiny-x2"]
     assert row["input_size"] == [200, 160]
@@ -707,6 +712,8 @@ def test_shown_cannot_harm_a_terminal():
 
 class Interrupting:
     """A slow engine that presses Ctrl-C at its tenth batch."""
+
+    kind = ""
 
     def __init__(self, fake, press) -> None:
         self.card, self.press, self.batches = fake().card, press, 0

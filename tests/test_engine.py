@@ -49,7 +49,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     if request.param == "torch":
         return TorchEngine
     if find_spec("openvino") is None:
-        pytest.skip("OpenVINO is not installed: pip install 'srnet[openvino]'")
+        pytest.skip("OpenVINO is not installed: pip install '.[openvino]'")
     return OpenVINOEngine
 
 

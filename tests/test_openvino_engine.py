@@ -23,7 +23,7 @@ from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.weights import save
 from tests.conftest import tiny_card
 
-pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'srnet[openvino]'")
+pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install '.[openvino]'")
 
 X = np.random.default_rng(0).random((1, 9, 11, 3), np.float32)
 
@@ -232,7 +232,7 @@ def test_errors_say_what_to_do(
     with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2.*--engine torch"):
         run(tiny_weights[2], tmp_path)
     monkeypatch.setattr(openvino_engine, "find_spec", lambda _: None)
-    with pytest.raises(SetupError, match=r"srnet\[openvino\]"):
+    with pytest.raises(SetupError, match=r"\.\[openvino\]"):
         OpenVINOEngine(tiny_weights[2])
 
 

@@ -224,7 +224,7 @@ class TestWithOpenVINO:
     @pytest.fixture(autouse=True)
     def int8(self) -> ModuleType:
         """``srnet.openvino_int8``, where OpenVINO is installed."""
-        pytest.importorskip("openvino", reason="pip install 'srnet[openvino]'")
+        pytest.importorskip("openvino", reason="pip install '.[openvino]'")
         from srnet import openvino_int8
 
         return openvino_int8
@@ -245,7 +245,7 @@ class TestWithOpenVINO:
         x = (PICTURES[2][None] / 255).astype(np.float32)
         engine = OpenVINOEngine(file, precision="int8")
         (found,) = engine.run([x])
-        assert engine.dtype == "int8"
+        assert engine.dtype.split()[0] == "int8"
         (exact,) = TorchEngine(file, precision="float32").run([x])
         error = np.abs(found - exact).mean()
         assert 0 < error < 0.02 * added(file, x)  # rounding there is, and it is small
@@ -310,7 +310,7 @@ class TestWithOpenVINO:
         for precision in ("float32", "int8", "int8"):
             engine = OpenVINOEngine(file, precision=precision, cache=tmp_path / "cache")
             list(engine.run([x]))
-            assert engine.dtype == precision
+            assert engine.dtype.split()[0] == precision
         assert len(list((tmp_path / "cache").iterdir())) == 2
 
     def test_weights_without_ranges(self, tiny_weights: dict[int, Path]) -> None:

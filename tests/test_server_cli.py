@@ -64,7 +64,7 @@ def test_health_of_a_port_that_is_none(monkeypatch, capsys) -> None:
 def test_missing_packages_are_named(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
     assert main(["serve"]) == 2
-    assert "pip install 'srnet[serve]'" in capsys.readouterr().err
+    assert "pip install '.[serve]'" in capsys.readouterr().err
 
 
 def test_health(monkeypatch, tmp_path: Path, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +40,13 @@ def test_tiled_equals_whole(name: str, shape: tuple[int, int]) -> None:
         rows = slice(tile.top * scale, tile.bottom * scale)
         columns = slice(tile.left * scale, tile.right * scale)
         assert np.abs(kept - whole[0, rows, columns]).max() <= 1e-5
+
+
+def test_flat_colours_stay_up_to_the_border(name: str) -> None:
+    up = load(name, device="cpu", precision="float32")
+    for colour in itertools.product((0, 128, 255), repeat=3):
+        flat = np.full((12, 12, 3), colour, np.uint8)
+        assert np.abs(up(flat).astype(int) - colour).max() <= 2
 
 
 def test_halo_is_the_measured_reach(name: str) -> None:

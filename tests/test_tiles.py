@@ -13,21 +13,22 @@ from srnet.errors import OptionError
 sizes = st.integers(1, 97)
 
 
-@given(sizes, sizes, st.integers(1, 40), st.integers(0, 9))
-def test_plan(height: int, width: int, extra: int, halo: int) -> None:
-    tile = 2 * halo + extra
-    plan = tiles.plan(height, width, tile, halo)
+@given(sizes, sizes, st.integers(1, 40), st.integers(0, 9), st.integers(0, 4))
+def test_plan(height: int, width: int, extra: int, halo: int, surround: int) -> None:
+    tile, surround = 2 * halo + extra, min(halo, surround)
+    plan = tiles.plan(height, width, tile, halo, surround)
     seen = np.zeros((height, width), int)
     for t in plan:
         assert (t.height, t.width) == (plan[0].height, plan[0].width)
         assert t.height <= max(tile, 1)
         assert t.width <= max(tile, 1)
-        assert 0 <= t.y <= height - t.height
-        assert 0 <= t.x <= width - t.width
-        assert t.top - t.y >= (halo if t.y > 0 else 0)
-        assert t.left - t.x >= (halo if t.x > 0 else 0)
-        assert t.y + t.height - t.bottom >= (halo if t.y + t.height < height else 0)
-        assert t.x + t.width - t.right >= (halo if t.x + t.width < width else 0)
+        assert -surround <= t.y <= height + surround - t.height
+        assert -surround <= t.x <= width + surround - t.width
+        bottom, right = t.y + t.height, t.x + t.width
+        assert t.top - t.y >= (halo if t.y > -surround else surround)
+        assert t.left - t.x >= (halo if t.x > -surround else surround)
+        assert bottom - t.bottom >= (halo if bottom < height + surround else surround)
+        assert right - t.right >= (halo if right < width + surround else surround)
         seen[t.top : t.bottom, t.left : t.right] += 1
     assert (seen == 1).all()
 
@@ -40,6 +41,16 @@ def test_crop_core_paste_rebuild_the_picture(h: int, w: int, extra: int, scale: 
         enlarged = tiles.crop(picture, t).repeat(scale, 0).repeat(scale, 1)
         tiles.paste(canvas, t, tiles.core(enlarged, t, scale), scale)
     np.testing.assert_array_equal(canvas, picture.repeat(scale, 0).repeat(scale, 1))
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 20), st.integers(0, 4))
+def test_crops_see_the_picture_mirrored(h: int, w: int, extra: int, surround: int) -> None:
+    picture = np.arange(h * w).reshape(h, w)
+    around = np.pad(picture, surround, "symmetric")
+    for t in tiles.plan(h, w, 8 + extra, 4, surround):
+        rows = slice(t.y + surround, t.y + surround + t.height)
+        columns = slice(t.x + surround, t.x + surround + t.width)
+        np.testing.assert_array_equal(tiles.crop(picture, t), around[rows, columns])
 
 
 def test_tile_without_core_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 import srnet
 from srnet.batch import run
 from srnet.bicubic import resize
-from srnet.enlarge import RESIDUAL_GAIN
+from srnet.enlarge import RESIDUAL_GAIN, SURROUND
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import Image, decode, read_header
 from srnet.naming import Job
@@ -108,11 +108,29 @@ def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
     assert np.abs(deep / 257 - up(picture)).max() < 1
 
 
+def surrounded(picture: np.ndarray) -> np.ndarray:
+    """What the network is to see of it, (H + 2 S, W + 2 S, C) float32."""
+    sides = ((SURROUND, SURROUND), (SURROUND, SURROUND), (0, 0))
+    return np.pad(picture, sides, "symmetric").astype(np.float32) / 255
+
+
+def inside(output: np.ndarray, scale: int) -> np.ndarray:
+    return output[SURROUND * scale : -SURROUND * scale, SURROUND * scale : -SURROUND * scale]
+
+
+def test_the_network_sees_the_picture_mirrored_at_its_borders(
+    up: Upscaler, picture: np.ndarray
+) -> None:
+    (output,) = up.engines[2].run([surrounded(picture)[None]])
+    for tile in (768, 20):
+        found = up(picture, Options(tile=tile)).astype(float)
+        assert np.abs(found - np.clip(255 * inside(output[0], 2), 0, 255)).max() <= 0.51
+
+
 def test_grey_goes_through_as_three_equal_channels(up: Upscaler, picture: np.ndarray) -> None:
     grey = picture[..., :1] // 3 + 80  # away from the ends, where colours would be clipped
-    batch = np.repeat(grey, 3, axis=2)[None].astype(np.float32) / 255
-    (coloured,) = up.engines[2].run([batch])
-    expected = 255 * coloured[0] @ [0.299, 0.587, 0.114]
+    (coloured,) = up.engines[2].run([surrounded(np.repeat(grey, 3, axis=2))[None]])
+    expected = 255 * inside(coloured[0], 2) @ [0.299, 0.587, 0.114]
     assert np.abs(up(Image(grey)).rgb[..., 0] - expected).max() <= 0.51
 
 
@@ -145,7 +163,7 @@ def test_strength(up: Upscaler, picture: np.ndarray) -> None:
     full = up(picture).astype(float)
     none = up(picture, Options(strength=0, tile=20)).astype(float)
     half = up(picture, Options(strength=0.5, tile=20)).astype(float)
-    bicubic = resize(picture.astype(np.float32), 70, 58, "replicate")
+    bicubic = resize(picture.astype(np.float32), 70, 58)
     assert np.abs(none - np.clip(bicubic, 0, 255)).max() <= 0.51
     inside = (full > 0) & (full < 255) & (none > 0) & (none < 255)
     assert np.abs(half - (full + none) / 2)[inside].max() <= 1
@@ -157,7 +175,7 @@ def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     added, view = up.residual(Image(picture))
     assert added.shape == (70, 58, 3)
     assert added.dtype == np.float32
-    bicubic = resize(picture.astype(np.float32) / 255, 70, 58, "replicate")
+    bicubic = resize(picture.astype(np.float32) / 255, 70, 58)
     rebuilt = np.clip(bicubic + added, 0, 1) * 255
     assert np.abs(rebuilt - up(picture)).max() <= 0.51
     expected = np.clip(127.5 + 255 * RESIDUAL_GAIN * added, 0, 255)

@@ -133,3 +133,36 @@ def test_record_adds_metrics_and_keeps_tensors(
     assert after[1].metrics == {"Set5 psnr": 33.0}
     for name, tensor in before[0].state_dict().items():
         assert torch.equal(tensor, after[0].state_dict()[name])
+
+
+def test_blend_goes_a_share_of_the_way(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    near, far, middle = (tmp_path / f"{name}-x2.safetensors" for name in ("near", "far", "middle"))
+    net, card = weights.load(tiny_weights[2])
+    weights.save(near, net, card)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1)
+    weights.save(far, net, replace(card, name="far-x2", version=3))
+    weights.blend(near, far, 0.25, middle)
+    result, made = weights.load(middle)
+    before = weights.load(near)[0].state_dict()
+    for name, tensor in result.state_dict().items():
+        torch.testing.assert_close(tensor, before[name] + 0.25, atol=1e-2, rtol=0)
+    assert made.training.started_from.endswith("25% of far-x2 version 3")
+    with pytest.raises(WeightsError, match="not of the same network"):
+        weights.blend(near, tiny_weights[3], 0.5, middle)
+
+
+def test_kernels_that_bfloat16_holds_take_half_the_bytes(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    net, card = weights.load(tiny_weights[2])
+    net.load_state_dict(weights.rounded(net.state_dict()))
+    file = tmp_path / "rounded-x2.safetensors"
+    weights.save(file, net, card)
+    assert file.stat().st_size < 0.7 * tiny_weights[2].stat().st_size
+    again = weights.load(file)[0].state_dict()
+    for name, tensor in net.state_dict().items():
+        assert again[name].dtype == torch.float32
+        assert again[name].equal(tensor)
+        assert tensor.ndim != 4 or tensor.bfloat16().float().equal(tensor)

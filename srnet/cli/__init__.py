@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -96,8 +97,12 @@ def _wrong_usage(error: Any) -> str:
     if option is None:
         return str(error.format_message())
     name = "" if option.param_type_name == "argument" else f"{option.opts[-1]} "
-    verdict = "wrong value for" if error.message else "missing"
-    return f"{verdict} {name}{option.metavar}: {option.help}"
+    if not error.message:
+        return f"missing {name}{option.metavar}: {option.help}"
+    given = re.match(r"'.*?'", error.message)  # typer quotes it first, where there is one
+    return f"wrong value for {name}{option.metavar}: {option.help}" + (
+        f" Not {given[0]}." if given else ""
+    )
 
 
 def _print_version(wanted: bool) -> None:

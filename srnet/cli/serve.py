@@ -57,7 +57,8 @@ def _settings(given: dict[str, Any]) -> Settings:
         from server.settings import Settings
     except ImportError as error:
         raise SetupError(
-            f"the service needs more packages ({error.name}): pip install 'srnet[serve]'"
+            f"the service needs more packages ({error.name}): "
+            "pip install '.[serve]' in the clone of srnet"
         ) from error
     try:
         return Settings(**given)

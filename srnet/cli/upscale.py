@@ -184,7 +184,7 @@ def upscale(
     result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
     settings = {"model": model, "device": device, "precision": precision, "engine": engine}
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
-    result = replace(result, ignored=ignored, settings=settings)
+    result = replace(result, ignored=ignored, settings={**settings, "ran": _ran(upscaler)})
     _publish(result, report, as_json, plan=dry_run and not quiet)
     raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet))
 
@@ -204,6 +204,11 @@ def _done(
         return preview(work, upscaler, options, existing=existing)
     with watch(quiet) as listener:
         return run(work, upscaler, options, existing=existing, threads=threads, listener=listener)
+
+
+def _ran(upscaler: Upscaler) -> dict[str, str]:
+    """Engine and precision of each network, also where the settings leave the choice to us."""
+    return {e.card.name: e.kind for e in upscaler.engines.values() if e.kind}
 
 
 def _check_stdout(work: Sequence[Job], report: str | None, as_json: bool) -> None:

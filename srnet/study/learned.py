@@ -76,7 +76,7 @@ def split(upscaler: Upscaler, file: Path, crop: int) -> Parts:
     high = middle(read_rgb8(file), crop)
     low = degrade.clean(high, scale)
     added, view = upscaler.residual(Image(low), Options(scale=scale))
-    plain = resize(low.astype(np.float64), high.shape[0], high.shape[1], "replicate")
+    plain = resize(low.astype(np.float64), high.shape[0], high.shape[1])
     return Parts(high, low, plain, added.astype(np.float64) * 255, view.rgb)
 
 
