@@ -26,12 +26,12 @@ def install(app: FastAPI) -> None:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return answer(error, request)
+    return answer(error, request.scope)
 
 
 async def _on_srnet(request: Request, error: Exception) -> Response:
     assert isinstance(error, SRNetError)
-    return answer(from_error(error), request)
+    return answer(from_error(error), request.scope)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -41,7 +41,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         for item in error.errors()
     ]
     detail = "; ".join(item["message"] for item in wrong[:5])
-    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request)
+    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request.scope)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -51,12 +51,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         allowed = _methods(request)
         problem = Problem("method-not-allowed", f"Use {' or '.join(allowed)} here.")
-        response = answer(problem, request)
+        response = answer(problem, request.scope)
         response.headers["Allow"] = ", ".join(allowed)
         return response
     else:
         problem = Problem("malformed-request", "The request cannot be read.")
-    return answer(problem, request)
+    return answer(problem, request.scope)
 
 
 def _methods(request: Request) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -15,13 +14,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.problems import MEDIA_TYPE, Problem
-from server.service import ClientGone, Service, new_id
+from server.connected import ClientGone
+from server.problems import Problem, answer, shutting_down
+from server.service import Service, new_id
 
 log = logging.getLogger("srnet.server")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
+_LINGER_AT_THE_END = 0.2
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -50,15 +51,22 @@ class Edge:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
-        exchange = _Exchange(scope, receive, send, self.service.settings.stall_seconds)
+        exchange = _Exchange(scope, receive, send, self.service)
         start = time.perf_counter()
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except (ClientGone, ClientDisconnect):
             exchange.status = exchange.status or 499
+        except asyncio.CancelledError:  # uvicorn cancels what has not ended in time
+            if not self.service.draining:
+                raise
+            await exchange.refuse(shutting_down())
+        except Problem as problem:
+            await exchange.refuse(problem)
         except Exception:
             log.exception("request %s failed", scope["request_id"])
-            await exchange.fail()
+            detail = "The service failed. Its log tells why, under this request id."
+            await exchange.refuse(Problem("internal", detail))
         finally:
             self._count(scope, exchange.status or 499, time.perf_counter() - start)
 
@@ -79,11 +87,11 @@ class Edge:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, stall: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, service: Service) -> None:
         self.status = 0
         self._scope = scope
         self._receive, self._send = receive, send
-        self._stall = stall
+        self._service = service
         self._early = False  # the answer began before the request had ended
         headers = Headers(scope=scope)
         self._body_read = (
@@ -106,7 +114,7 @@ class _Exchange:
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         try:
-            await asyncio.wait_for(self._send(message), self._stall)
+            await asyncio.wait_for(self._send(message), self._service.settings.stall_seconds)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ClientDisconnect from error  # it takes nothing: given up
 
@@ -125,18 +133,10 @@ class _Exchange:
                 await self.receive()
 
         with suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(read_on(), _LINGER)
+            seconds = _LINGER_AT_THE_END if self._service.draining else _LINGER
+            await asyncio.wait_for(read_on(), seconds)
 
-    async def fail(self) -> None:
-        if self.status:
-            return  # too late for another answer
-        detail = "The service failed. Its log tells why, under this request id."
-        problem = Problem("internal", detail)
-        self._scope["problem"] = problem.kind
-        body = json.dumps(problem.members(self._scope["request_id"])).encode()
-        headers = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless it is too late for another answer."""
+        if not self.status:
+            await answer(problem, self._scope)(self._scope, self.receive, self.send)

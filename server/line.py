@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
+from server.ending import WRITTEN
 from server.problems import Problem, from_error
 from server.query import Wishes
 from server.service import Service
@@ -68,8 +69,8 @@ class Line:
 
     async def close(self) -> None:
         """End; jobs that did not are in line again at the next start."""
-        patience = time.monotonic() + 1  # for those that were stopped just now to be written down
-        while any(live.stop for live in self.live.values()) and time.monotonic() < patience:
+        ending = self._service.ending  # those that were stopped just now are to be written down
+        while any(live.stop for live in self.live.values()) and ending.left(WRITTEN):
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from srnet.errors import (
@@ -73,6 +72,11 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         return known | self.more
 
 
+def shutting_down() -> Problem:
+    """What everybody is told from the signal on."""
+    return Problem("not-ready", "The service is shutting down: send it again.", retry_after=10)
+
+
 def from_error(error: SRNetError) -> Problem:
     """What the caller is told of an error of the library.
 
@@ -94,13 +98,13 @@ def from_error(error: SRNetError) -> Problem:
     return Problem("internal", "The service is set up wrongly; its log says more.")
 
 
-def answer(problem: Problem, request: Request) -> Response:
-    """The response for a problem."""
+def answer(problem: Problem, scope: MutableMapping[str, Any]) -> Response:
+    """The response for a problem; ``scope`` is that of the request."""
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    request.scope["problem"] = problem.kind  # for the metrics
-    body = problem.members(request.scope.get("request_id"))
+    scope["problem"] = problem.kind  # for the metrics
+    body = problem.members(scope.get("request_id"))
     return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
 
 

@@ -12,10 +12,11 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
+from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
 from server.query import Wished, Wishes, chosen
-from server.service import Service, service_of, while_connected
+from server.service import Service, service_of
 from server.work import Result, Stop, Task, enlarge, inspect, show_residual
 
 router = APIRouter(prefix="/v1", tags=["pictures"])

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     grace_seconds: float = _setting(
         8, "s", "from SIGTERM to the end: then what still runs is put back or given up", gt=0
     )
+    drain_seconds: float = _setting(
+        1, "s", "of these, /readyz says 503 while connections are still accepted", ge=0
+    )
 
     keep_seconds: float = _setting(3600, "s", "results of jobs are kept so long", gt=0)
     store_mb: float = _setting(
