@@ -93,7 +93,7 @@ def test_small_picture_passes_between_the_tiles_of_a_large_job(tmp_path: Path) -
         thread, results = post(server)
         until(lambda: len(server.engine._turnstile._waiting) == 1)
         server.engine.let_go(2)
-        thread.join(10)
+        thread.join(60)
         assert results[0].status_code == 200
         state = server.client.get(f"/v1/jobs/{job['id']}").json()
         assert state["state"] == "running"
