@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from server.problems import Problem, answer, from_error
+from server.problems import Problem, answer, from_disk, from_error
 from server.query import Wishes
 from server.wording import sentence
 from srnet.errors import SRNetError
@@ -22,6 +24,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SRNetError, _on_srnet)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OSError, _on_disk)
+    app.add_exception_handler(sqlite3.Error, _on_disk)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
@@ -32,6 +36,13 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_srnet(request: Request, error: Exception) -> Response:
     assert isinstance(error, SRNetError)
     return answer(from_error(error), request.scope)
+
+
+async def _on_disk(request: Request, error: Exception) -> Response:
+    problem = from_disk(error)
+    if problem is None:
+        raise error
+    return answer(problem, request.scope)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

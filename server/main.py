@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from server import memory
 from server.app import create_app
@@ -24,7 +25,8 @@ from server.ending import CUT, LATEST_DRAIN, OVER, WRITTEN
 from server.prompt import prompt
 from server.service import Service
 from server.settings import Settings
-from srnet.errors import OptionError
+from server.store import Store
+from srnet.errors import OptionError, SetupError
 from srnet.upscaler import Upscaler
 
 log = logging.getLogger("srnet.server")
@@ -44,24 +46,32 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     memory.bound()
     with _only_one(settings.data_dir):
+        Store(settings.data_dir).close()  # a damaged one is told of before anything starts
         app = create_app(settings, upscalers)
         service: Service = app.state.service
-        listener = _bound(settings)
-        config = uvicorn.Config(
-            app,
-            http=prompt(settings.stall_seconds),
-            access_log=False,  # ours has the request id
-            server_header=False,
-            log_config=None,
-        )
-        host, port = listener.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        Server(config, service).run([listener])
+        with _bound(settings) as listener:
+            _serve(app, listener, settings)
         logging.shutdown()
         if service.busy or service.ending.left(1) < _TEARDOWN:
             # A thread is inside a decoder or encoder, which nothing can stop; its job, if it
             # is one, is written down, and the interpreter would wait for it for ever.
             os._exit(0)
+
+
+def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app,
+        http=prompt(settings.stall_seconds),
+        access_log=False,  # ours has the request id
+        server_header=False,
+        log_config=None,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    try:
+        Server(config, app.state.service).run([listener])
+    except SystemExit as error:  # uvicorn's, whose code 3 means something else here
+        raise SetupError("the service could not start; the lines above say why") from error
 
 
 def _bound(settings: Settings) -> socket.socket:

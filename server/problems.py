@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,7 @@ from srnet.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("srnet.server")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Name of each kind: status and title. The names are part of the interface: never rename one.
 KINDS: Mapping[str, tuple[int, str]] = {
@@ -36,6 +39,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "bad-parameter": (422, "A parameter cannot work"),
     "too-many-pixels": (422, "The result would be too large"),
     "cannot-write": (422, "The result cannot be written as asked"),
+    "too-large-to-keep": (422, "Larger than what is kept for jobs"),
     "key-reused": (422, "The idempotency key belongs to another request"),
     "queue-full": (429, "Too many pictures are waiting"),
     "internal": (500, "The service failed"),
@@ -75,6 +79,15 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
 def shutting_down() -> Problem:
     """What everybody is told from the signal on."""
     return Problem("not-ready", "The service is shutting down: send it again.", retry_after=10)
+
+
+def from_disk(error: Exception) -> Problem | None:
+    """What the caller is told when the disk is full; None when it is something else."""
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if not full and not (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
+        return None
+    log.error("the disk is full: %s", error)
+    return Problem("busy", "The disk of the service is full: try again later.", retry_after=60)
 
 
 def from_error(error: SRNetError) -> Problem:

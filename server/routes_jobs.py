@@ -72,7 +72,9 @@ _AT_ID = problems("unauthorized", "not-found")
             "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
         },
         **problems(
-            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")), "key-reused"
+            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")),
+            "too-large-to-keep",
+            "key-reused",
         ),
     },
 )
@@ -83,17 +85,24 @@ async def create(
     accept: Annotated[str, Header(max_length=1000, include_in_schema=False)] = "*/*",
     idempotency_key: Annotated[
         str | None,
-        Header(max_length=200, description="Sent again, it gives the same job back."),
+        Header(
+            min_length=1,
+            max_length=200,
+            description="Sent again with the same picture and options, it gives the same job back, "
+            "unless that job failed by a fault of the service: then it starts anew.",
+            examples=["3f2c8a54-holiday-17"],
+        ),
     ] = None,
 ) -> Response:
     """Takes what `/v1/upscale` takes; answers at once. The job survives a restart."""
     service, jobs = service_of(request), _jobs_of(request)
+    request_id = request.scope["request_id"]
     service.check_open()
     if idempotency_key is None:
         jobs.check()
     upload = await service.receive(request)
     try:
-        job = await jobs.create(upload, wishes, accept, caller, idempotency_key)
+        job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
     finally:
         upload.blob.discard()
     location = f"/v1/jobs/{job.id}"
