@@ -15,7 +15,7 @@ from server.query import Wishes
 from server.wording import sentence
 from srnet.errors import SRNetError
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def install(app: FastAPI) -> None:
@@ -77,4 +77,5 @@ def _methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    return list(filter(answered, _METHODS))
+    found = list(filter(answered, _METHODS))
+    return ["GET", "HEAD", *found[1:]] if "GET" in found else found  # see server/edge.py

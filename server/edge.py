@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.connected import ClientGone
 from server.problems import Problem, answer, shutting_down
+from server.prompt import crowded
 from server.service import Service, new_id
 
 log = logging.getLogger("srnet.server")
@@ -23,6 +24,7 @@ log = logging.getLogger("srnet.server")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
 _LINGER_AT_THE_END = 0.2
+_HEALTH = ("/livez", "/readyz")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -51,9 +53,13 @@ class Edge:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
-        exchange = _Exchange(scope, receive, send, self.service)
+        method = scope["method"]
+        if method == "HEAD":  # is GET to everything inside
+            scope = {**scope, "method": "GET"}
+        exchange = _Exchange(scope, receive, send, self.service, head=method == "HEAD")
         start = time.perf_counter()
         try:
+            self._check(scope)
             await self.app(scope, exchange.receive, exchange.send)
         except (ClientGone, ClientDisconnect):
             exchange.status = exchange.status or 499
@@ -68,27 +74,39 @@ class Edge:
             detail = "The service failed. Its log tells why, under this request id."
             await exchange.refuse(Problem("internal", detail))
         finally:
-            self._count(scope, exchange.status or 499, time.perf_counter() - start)
+            self._count(scope, method, exchange.status or 499, time.perf_counter() - start)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _check(self, scope: Scope) -> None:
+        """Refuse what comes by the wrong name or is too much; health is told to everybody."""
+        if scope["path"] in _HEALTH:
+            return
+        if crowded(scope):
+            raise Problem("busy", "Too many connections at once: try again soon.", retry_after=2)
+        hosts = self.service.settings.hosts
+        name = re.sub(r":\d*$", "", Headers(scope=scope).get("host", "")).lower()
+        if hosts and name not in hosts:
+            raise Problem("unknown-host", "This service has no such host name: see SRNET_HOSTS.")
+
+    def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         metrics = self.service.metrics
         route = getattr(scope.get("route"), "path", "none")  # never the path: endless labels
-        method = scope["method"] if route != "none" else "none"
-        metrics.requests.labels(route, method, str(status)).inc()
+        known = method if route != "none" else "none"
+        metrics.requests.labels(route, known, str(status)).inc()
         metrics.seconds.labels(route).observe(seconds)
         if "problem" in scope:
             metrics.rejected.labels(scope["problem"]).inc()
         path = scope.get("raw_path", b"").decode("ascii", "replace")
-        log.info(
-            "%s %s %d %.0f ms %s", scope["method"], path, status, 1e3 * seconds, scope["request_id"]
-        )
+        log.info("%s %s %d %.0f ms %s", method, path, status, 1e3 * seconds, scope["request_id"])
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, service: Service) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, service: Service, head: bool
+    ) -> None:
         self.status = 0
+        self._head, self._ended = head, False
         self._scope = scope
         self._receive, self._send = receive, send
         self._service = service
@@ -109,6 +127,11 @@ class _Exchange:
             self.status = message["status"]
             self._early = not self._body_read
             self._add_headers(message)
+        elif self._head:
+            if self._ended:
+                return
+            self._ended = True  # whoever would go on finds that nobody listens
+            message = {"type": "http.response.body", "body": b""}
         elif self._early and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._drain()
@@ -124,7 +147,7 @@ class _Exchange:
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
-        if self._early:
+        if self._early or crowded(self._scope):
             headers["Connection"] = "close"
 
     async def _drain(self) -> None:

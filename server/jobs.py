@@ -32,6 +32,7 @@ class Jobs:
         self._settings = service.settings
         self._line = line
         self._making = asyncio.Lock()
+        self._streams = 0
 
     def check(self) -> None:
         """Refuse if the line is full.
@@ -150,6 +151,21 @@ class Jobs:
     def view(self, job: Job) -> dict[str, Any]:
         """What the caller is shown of a job."""
         return shown(job, self._line.progress(job), self._line.place(job))
+
+    def open_stream(self) -> None:
+        """Take a place among those that follow a job; :meth:`close_stream` gives it back.
+
+        Raises:
+            Problem: there is none.
+        """
+        if self._streams >= self._settings.streams:
+            detail = "Too many jobs are followed at once: ask for the job itself now and then."
+            raise Problem("busy", detail, retry_after=5)
+        self._streams += 1
+
+    def close_stream(self) -> None:
+        """Somebody follows no more."""
+        self._streams -= 1
 
     async def follow(self, job: Job, owner: str) -> AsyncIterator[dict[str, Any] | None]:
         """What is shown of a job, at each change, up to its end; None in long silences."""

@@ -61,7 +61,7 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
 def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
-        http=prompt(settings.stall_seconds),
+        http=prompt(settings),
         access_log=False,  # ours has the request id
         server_header=False,
         log_config=None,

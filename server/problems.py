@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "job-failed": (409, "The job has no result"),
     "too-many-bytes": (413, "The upload is too large"),
     "not-a-picture": (415, "Not a picture that can be read"),
+    "unknown-host": (421, "The service is not known by this name"),
     "bad-parameter": (422, "A parameter cannot work"),
     "too-many-pixels": (422, "The result would be too large"),
     "cannot-write": (422, "The result cannot be written as asked"),

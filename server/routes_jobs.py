@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
 from server.jobs import Jobs
@@ -57,6 +58,7 @@ class JobState(BaseModel):
     expires: str | None = Field(description="When the result is removed.")
 
 
+_EVENT_EXAMPLE = 'event: state\ndata: {"id": "0f1e", "state": "running", "progress": 0.25, ...}\n\n'
 _AT_ID = problems("unauthorized", "not-found")
 
 
@@ -123,19 +125,34 @@ async def state(request: Request, job_id: str, caller: Caller) -> dict[str, Any]
     responses={
         200: {
             "description": "Server-sent events `state`, each with the job as its data.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}, "example": _EVENT_EXAMPLE}
+            },
         },
-        **_AT_ID,
+        **problems("unauthorized", "not-found", "busy"),
     },
 )
 async def events(request: Request, job_id: str, caller: Caller) -> Response:
     """One event now and one at each change, five a second at most; ends with the job."""
     jobs = _jobs_of(request)
     job = await jobs.get(job_id, caller)
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _lines(jobs, job, caller), headers=headers, media_type="text/event-stream"
-    )
+    jobs.open_stream()
+    return _Events(jobs, job, caller)
+
+
+class _Events(StreamingResponse):
+    """A stream that gives its place back, however it ends."""
+
+    def __init__(self, jobs: Jobs, job: Job, owner: str) -> None:
+        headers = {"X-Accel-Buffering": "no"}
+        super().__init__(_lines(jobs, job, owner), 200, headers, "text/event-stream")
+        self._jobs = jobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._jobs.close_stream()
 
 
 async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:

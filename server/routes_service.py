@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from server import docs as documentation
+from server import page
 from server.auth import Caller
-from server.docs import page
 from server.openapi import problems
 from server.service import service_of
 
 router = APIRouter()
-WEB = Path(__file__).parent / "web"
 
 
 @router.get(
@@ -34,7 +33,6 @@ async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     ]
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get(
     "/livez", tags=["service"], summary="Is the process alive", response_class=PlainTextResponse
 )
@@ -43,7 +41,6 @@ async def livez() -> str:
     return "ok\n"
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     tags=["service"],
@@ -72,7 +69,7 @@ async def metrics(request: Request, _: Caller) -> Response:
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """The documentation, made from the OpenAPI document; no script and nothing from elsewhere."""
-    return HTMLResponse(page(request.app.openapi()))
+    return HTMLResponse(documentation.page(request.app.openapi()))
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -81,21 +78,17 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
 
-@router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
-async def index() -> Response:
+async def index(request: Request) -> Response:
     """The page."""
-    return _file("index.html")
+    return page.file("index.html", request.headers.get("if-none-match"))
 
 
 async def asset(request: Request) -> Response:
     """A file that the page is made of; each has a route of its own."""
-    return _file(request.scope["route"].path.removeprefix("/"))
+    name = request.scope["route"].path.removeprefix("/")
+    return page.file(name, request.headers.get("if-none-match"))
 
 
-for _path in sorted(WEB.iterdir()):
-    router.add_api_route(f"/{_path.name}", asset, methods=["GET"], include_in_schema=False)
-
-
-def _file(name: str) -> Response:
-    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
+for _name in page.NAMES:
+    router.add_api_route(f"/{_name}", asset, methods=["GET"], include_in_schema=False)

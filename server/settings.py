@@ -56,11 +56,22 @@ class Settings(BaseSettings):
         (), "", "web origins that may call from a browser; empty allows none"
     )
 
+    hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "", "names in the Host header that are served, without port (421); empty serves any"
+    )
+
     running: int = _setting(2, "requests", "pictures worked on at once", ge=1, le=64)
     waiting: int = _setting(16, "requests", "pictures waiting; more are refused (429)", ge=0)
     jobs_running: int = _setting(1, "jobs", "jobs worked on at once", ge=1, le=64)
     jobs_waiting: int = _setting(64, "jobs", "jobs waiting; more are refused (429)", ge=1)
     uploads: int = _setting(64, "uploads", "uploads received at once; more get 503", ge=1)
+    streams: int = _setting(64, "streams", "jobs followed at once by events; more get 503", ge=1)
+    connections: int = _setting(
+        400,
+        "connections",
+        "more get 503, but for health; fewer where the process may open few files",
+        ge=1,
+    )
 
     max_upload_mb: float = _setting(64, "MB", "largest upload (413)", gt=0)
     max_megapixels: float = _setting(256, "MP", "largest result, all frames (422)", gt=0)
@@ -85,7 +96,7 @@ class Settings(BaseSettings):
         4000, "MB", "jobs use no more disk: the oldest results go first, then 503", gt=0
     )
 
-    @field_validator("models", "api_keys", "cors_origins", mode="before")
+    @field_validator("models", "api_keys", "cors_origins", "hosts", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -93,7 +93,7 @@ def served(folder: Path, wait: bool = True, fake: bool = True, **settings: Any) 
     config = uvicorn.Config(
         app,
         port=0,
-        http=prompt(app.state.service.settings.stall_seconds),
+        http=prompt(app.state.service.settings),
         log_level="critical",
         server_header=False,
         ws="none",
