@@ -28,7 +28,8 @@ from srnet.upscaler import Upscaler
 DESCRIPTION = (
     "Enlarges pictures with a small residual network: bicubic, plus what bicubic lacks. "
     "Pictures go in and come out as files; options are in the query, with the names of the "
-    "command line. For pictures that take longer than a request should, make a job."
+    "command line. For pictures that take longer than a request should, make a job. "
+    "HEAD works wherever GET does."
 )
 
 
@@ -71,7 +72,7 @@ def create_app(
     app.include_router(routes_pictures.router)
     app.include_router(routes_jobs.router)
     app.include_router(routes_service.router)
-    complete(app, keys=bool(settings.api_keys))
+    complete(app, keys=bool(settings.api_keys), hosts=bool(settings.hosts))
     if settings.cors_origins:
         _let_in(app, settings.cors_origins)
     app.add_middleware(Edge, service=service)

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.connected import ClientGone
+from server.openapi import HEALTH
 from server.problems import Problem, answer, shutting_down
 from server.prompt import crowded
 from server.service import Service, new_id
@@ -24,7 +25,6 @@ log = logging.getLogger("srnet.server")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
 _LINGER_AT_THE_END = 0.2
-_HEALTH = ("/livez", "/readyz")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -78,7 +78,7 @@ class Edge:
 
     def _check(self, scope: Scope) -> None:
         """Refuse what comes by the wrong name or is too much; health is told to everybody."""
-        if scope["path"] in _HEALTH:
+        if scope["path"] in HEALTH:
             return
         if crowded(scope):
             raise Problem("busy", "Too many connections at once: try again soon.", retry_after=2)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse, Response
 
+from server.wording import for_callers
 from srnet.errors import (
     DeviceError,
     OptionError,
@@ -98,13 +99,13 @@ def from_error(error: SRNetError) -> Problem:
     the service itself lacks (memory, weights) is told in general terms.
     """
     if isinstance(error, TooLargeError):
-        return Problem("too-many-pixels", str(error))
+        return Problem("too-many-pixels", for_callers(str(error)))
     if isinstance(error, PictureError):
-        return Problem("not-a-picture", str(error))
+        return Problem("not-a-picture", for_callers(str(error)))
     if isinstance(error, OptionError):
-        return Problem("bad-parameter", str(error))
+        return Problem("bad-parameter", for_callers(str(error)))
     if isinstance(error, OutputError):
-        return Problem("cannot-write", str(error))
+        return Problem("cannot-write", for_callers(str(error)))
     if isinstance(error, DeviceError):
         log.error("%s", error)
         return Problem("busy", "There is not enough memory now: try again later.", retry_after=30)

@@ -8,21 +8,52 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
 from server import docs as documentation
 from server import page
 from server.auth import Caller
 from server.openapi import problems
 from server.service import service_of
+from srnet.card import Card, Data, NetConfig, Training
 
 router = APIRouter()
+
+
+class ModelCard(BaseModel):
+    """All that is known of a weights file; numbers of pixels are of the smaller picture."""
+
+    family: str = Field(description="What the parameter `model` takes.")
+    name: str
+    scale: int
+    version: int
+    degradation: str = Field(description="What it was trained to enlarge: clean or photo.")
+    licence: str
+    halo: int = Field(description="How far a pixel of the result looks.")
+    net: NetConfig
+    training: Training
+    data: Data
+    metrics: dict[str, float] = Field(description="dB on Y unless the key says else.")
+    calibrated: int = Field(description="Pictures that int8 was measured on; 0: there is no int8.")
+
+
+_CARD = Card("clean-x2", NetConfig(2, 64, 16), 35, metrics={"Set5": 38.0})
+_MODEL = {**dataclasses.asdict(_CARD), "family": "clean", "scale": 2}
+
+
+def _text(example: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"text/plain": {"example": example}}}}
 
 
 @router.get(
     "/v1/models",
     tags=["service"],
     summary="Which models are here",
-    responses=problems("unauthorized"),
+    response_model=list[ModelCard],
+    responses={
+        200: {"content": {"application/json": {"example": [_MODEL]}}},
+        **problems("unauthorized"),
+    },
 )
 async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     """The card of each weights file; `family` is what `model` takes, the first the default."""
@@ -34,7 +65,11 @@ async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
 
 
 @router.get(
-    "/livez", tags=["service"], summary="Is the process alive", response_class=PlainTextResponse
+    "/livez",
+    tags=["service"],
+    summary="Is the process alive",
+    response_class=PlainTextResponse,
+    responses=_text("ok\n"),
 )
 async def livez() -> str:
     """Always `ok`, also while models load or the service shuts down."""
@@ -46,7 +81,7 @@ async def livez() -> str:
     tags=["service"],
     summary="Can it take work",
     response_class=PlainTextResponse,
-    responses=problems("not-ready"),
+    responses={**_text("ok\n"), **problems("not-ready")},
 )
 async def readyz(request: Request) -> str:
     """`ok` once the weights are loaded and one tile was run, until it shuts down."""
@@ -59,7 +94,10 @@ async def readyz(request: Request) -> str:
     tags=["service"],
     summary="Numbers for Prometheus",
     response_class=PlainTextResponse,
-    responses=problems("unauthorized"),
+    responses={
+        **_text('srnet_queue_depth{kind="requests"} 0.0\n'),
+        **problems("unauthorized"),
+    },
 )
 async def metrics(request: Request, _: Caller) -> Response:
     """Requests, seconds of each stage, queues, megapixels, refusals, resident memory."""

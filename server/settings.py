@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEGA = 1_000_000
+# Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
+_OTHERS = re.compile(r"SRNET_(DEBUG|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
 
 def _default_data_dir() -> Path:
@@ -128,3 +132,13 @@ class Settings(BaseSettings):
             extra = field.json_schema_extra
             unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
             yield f"SRNET_{name.upper()}", str(value), unit, field.description or ""
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable that looks like a setting, but is none."""
+    known = [f"SRNET_{name.upper()}" for name in Settings.model_fields]
+    for name in environment:
+        if name.startswith("SRNET_") and name not in known and not _OTHERS.fullmatch(name):
+            near = get_close_matches(name, known, 1)
+            cure = f"did you mean {near[0]}?" if near else "see srnet serve --print-settings"
+            yield f"{name} is no setting and is ignored: {cure}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -36,6 +37,12 @@ def sentence(item: Item, fields: Mapping[str, Any]) -> str:
     if not given or len(given) > _SHOWN:
         return f"{name} {wanted}"
     return f"{name} {wanted}, not {given}"
+
+
+def for_callers(message: str) -> str:
+    """A message of the library without what a caller of the service cannot do."""
+    message = re.sub(r",? or raise the limit", "", message)
+    return re.sub(r"\(--(\w+)\)", r"(parameter \1)", message)
 
 
 def waiting(count: int, what: str) -> str:

@@ -6,9 +6,11 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 
+from srnet.card import Card
 from tests.serving import Served, picture, problem, served, until
 
 
@@ -30,7 +32,7 @@ def test_models_are_the_cards(server: Served) -> None:
     (card,) = server.client.get("/v1/models").json()
     assert card["family"] == "fake"
     assert card["scale"] == 2
-    assert {"licence", "metrics", "training", "data", "halo"} <= card.keys()
+    assert card.keys() == {field.name for field in fields(Card)} | {"family", "scale"}
 
 
 def test_metrics_count_work_and_refusals(server: Served) -> None:
@@ -216,3 +218,25 @@ def test_openapi_tells_of_bodies_and_errors(server: Served) -> None:
             for status, response in operation["responses"].items():
                 if status >= "400":
                     assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_openapi_has_an_example_of_everything(server: Served) -> None:
+    document = server.client.get("/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert {"405", "500"} <= operation["responses"].keys(), path
+            for parameter in operation.get("parameters", []):
+                assert parameter["schema"].get("examples"), (path, parameter["name"])
+                assert parameter["description"], (path, parameter["name"])
+            for status, response in operation["responses"].items():
+                for name, header in response["headers"].items():
+                    assert status >= "400" or "example" in header, (path, name)
+                for media, content in response.get("content", {}).items():
+                    told = "example" in content or content.get("examples")
+                    assert told or media.startswith("image/"), (path, status, media)
+    accepted = [p["name"] for p in document["paths"]["/v1/jobs"]["post"]["parameters"]]
+    assert {"Accept", "idempotency-key"} <= set(accepted)
+    models = document["paths"]["/v1/models"]["get"]["responses"]["200"]["content"]
+    assert models["application/json"]["schema"]["items"] == {
+        "$ref": "#/components/schemas/ModelCard"
+    }
