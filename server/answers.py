@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from server.problems import Problem, answer, from_error
+from server.problems import Problem, answer, from_disk, from_error
 from server.query import Wishes
 from server.wording import sentence
 from srnet.errors import SRNetError
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 def install(app: FastAPI) -> None:
@@ -22,16 +24,25 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SRNetError, _on_srnet)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OSError, _on_disk)
+    app.add_exception_handler(sqlite3.Error, _on_disk)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return answer(error, request)
+    return answer(error, request.scope)
 
 
 async def _on_srnet(request: Request, error: Exception) -> Response:
     assert isinstance(error, SRNetError)
-    return answer(from_error(error), request)
+    return answer(from_error(error), request.scope)
+
+
+async def _on_disk(request: Request, error: Exception) -> Response:
+    problem = from_disk(error)
+    if problem is None:
+        raise error
+    return answer(problem, request.scope)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -41,7 +52,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         for item in error.errors()
     ]
     detail = "; ".join(item["message"] for item in wrong[:5])
-    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request)
+    return answer(Problem("bad-parameter", detail, more={"errors": wrong[:20]}), request.scope)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -51,12 +62,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         allowed = _methods(request)
         problem = Problem("method-not-allowed", f"Use {' or '.join(allowed)} here.")
-        response = answer(problem, request)
+        response = answer(problem, request.scope)
         response.headers["Allow"] = ", ".join(allowed)
         return response
     else:
         problem = Problem("malformed-request", "The request cannot be read.")
-    return answer(problem, request)
+    return answer(problem, request.scope)
 
 
 def _methods(request: Request) -> list[str]:
@@ -66,4 +77,5 @@ def _methods(request: Request) -> list[str]:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    return list(filter(answered, _METHODS))
+    found = list(filter(answered, _METHODS))
+    return ["GET", "HEAD", *found[1:]] if "GET" in found else found  # see server/edge.py

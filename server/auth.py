@@ -33,14 +33,16 @@ async def caller(
     keys = [_digest(key.get_secret_value()) for key in service.settings.api_keys]
     if not keys:
         return ""
-    given = _digest(bearer.credentials if bearer is not None else header or "")
+    given = [_digest(bearer.credentials)] if bearer is not None else []
+    given += [] if header is None else [_digest(header)]
     # Every key is compared, so that the time tells nothing of which one came close.
-    if sum([hmac.compare_digest(given, key) for key in keys]) == 0:
+    valid = [one for one in given if sum([hmac.compare_digest(one, key) for key in keys])]
+    if not valid:
         raise Problem(
             "unauthorized",
             "Send a valid API key as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
         )
-    return given.hex()[:16]
+    return valid[0].hex()[:16]
 
 
 def _check_origin(request: Request, listed: tuple[str, ...]) -> None:
@@ -51,8 +53,8 @@ def _check_origin(request: Request, listed: tuple[str, ...]) -> None:
     if origin.split("://", 1)[-1] != request.headers.get("host"):
         raise Problem(
             "forbidden-origin",
-            "Pages of other origins may not use this service: list the origin in "
-            "SRNET_CORS_ORIGINS.",
+            "Pages of other origins may not use this service, unless whoever runs it lists the "
+            "origin in SRNET_CORS_ORIGINS.",
         )
 
 

@@ -34,10 +34,14 @@ class Blob:
         source = self.path
         if source is None:
             source = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
-            source.write_bytes(self.read())
-        with source.open("rb") as file:
-            os.fsync(file.fileno())
-        source.replace(target)
+            _write(source, self.read())
+        try:
+            with source.open("rb") as file:
+                os.fsync(file.fileno())
+            source.replace(target)
+        except BaseException:
+            source.unlink(missing_ok=True)
+            raise
 
     def discard(self) -> None:
         """Remove the file, if there is one still."""
@@ -66,8 +70,17 @@ def keep(data: bytes, folder: Path) -> Blob:
     if len(data) <= IN_MEMORY:
         return Blob(len(data), data)
     path = new_path(folder)
-    path.write_bytes(data)
+    _write(path, data)
     return Blob(len(data), path=path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, or leave none: the disk may be full."""
+    try:
+        path.write_bytes(data)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def new_path(folder: Path) -> Path:

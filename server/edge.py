@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -15,13 +14,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.problems import MEDIA_TYPE, Problem
-from server.service import ClientGone, Service, new_id
+from server.connected import ClientGone
+from server.openapi import HEALTH
+from server.problems import Problem, answer, shutting_down
+from server.prompt import crowded
+from server.service import Service, new_id
 
 log = logging.getLogger("srnet.server")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
+_LINGER_AT_THE_END = 0.2
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -50,40 +53,63 @@ class Edge:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
-        exchange = _Exchange(scope, receive, send, self.service.settings.stall_seconds)
+        method = scope["method"]
+        if method == "HEAD":  # is GET to everything inside
+            scope = {**scope, "method": "GET"}
+        exchange = _Exchange(scope, receive, send, self.service, head=method == "HEAD")
         start = time.perf_counter()
         try:
+            self._check(scope)
             await self.app(scope, exchange.receive, exchange.send)
         except (ClientGone, ClientDisconnect):
             exchange.status = exchange.status or 499
+        except asyncio.CancelledError:  # uvicorn cancels what has not ended in time
+            if not self.service.draining:
+                raise
+            await exchange.refuse(shutting_down())
+        except Problem as problem:
+            await exchange.refuse(problem)
         except Exception:
             log.exception("request %s failed", scope["request_id"])
-            await exchange.fail()
+            detail = "The service failed. Its log tells why, under this request id."
+            await exchange.refuse(Problem("internal", detail))
         finally:
-            self._count(scope, exchange.status or 499, time.perf_counter() - start)
+            self._count(scope, method, exchange.status or 499, time.perf_counter() - start)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _check(self, scope: Scope) -> None:
+        """Refuse what comes by the wrong name or is too much; health is told to everybody."""
+        if scope["path"] in HEALTH:
+            return
+        if crowded(scope):
+            raise Problem("busy", "Too many connections at once: try again soon.", retry_after=2)
+        hosts = self.service.settings.hosts
+        name = re.sub(r":\d*$", "", Headers(scope=scope).get("host", "")).lower()
+        if hosts and name not in hosts:
+            raise Problem("unknown-host", "This service has no such host name: see SRNET_HOSTS.")
+
+    def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         metrics = self.service.metrics
         route = getattr(scope.get("route"), "path", "none")  # never the path: endless labels
-        method = scope["method"] if route != "none" else "none"
-        metrics.requests.labels(route, method, str(status)).inc()
+        known = method if route != "none" else "none"
+        metrics.requests.labels(route, known, str(status)).inc()
         metrics.seconds.labels(route).observe(seconds)
         if "problem" in scope:
             metrics.rejected.labels(scope["problem"]).inc()
         path = scope.get("raw_path", b"").decode("ascii", "replace")
-        log.info(
-            "%s %s %d %.0f ms %s", scope["method"], path, status, 1e3 * seconds, scope["request_id"]
-        )
+        log.info("%s %s %d %.0f ms %s", method, path, status, 1e3 * seconds, scope["request_id"])
 
 
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, stall: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, service: Service, head: bool
+    ) -> None:
         self.status = 0
+        self._head, self._ended = head, False
         self._scope = scope
         self._receive, self._send = receive, send
-        self._stall = stall
+        self._service = service
         self._early = False  # the answer began before the request had ended
         headers = Headers(scope=scope)
         self._body_read = (
@@ -101,12 +127,17 @@ class _Exchange:
             self.status = message["status"]
             self._early = not self._body_read
             self._add_headers(message)
+        elif self._head:
+            if self._ended:
+                return
+            self._ended = True  # whoever would go on finds that nobody listens
+            message = {"type": "http.response.body", "body": b""}
         elif self._early and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         try:
-            await asyncio.wait_for(self._send(message), self._stall)
+            await asyncio.wait_for(self._send(message), self._service.settings.stall_seconds)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ClientDisconnect from error  # it takes nothing: given up
 
@@ -116,7 +147,7 @@ class _Exchange:
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
         headers.setdefault("Cache-Control", "no-store")
-        if self._early:
+        if self._early or crowded(self._scope):
             headers["Connection"] = "close"
 
     async def _drain(self) -> None:
@@ -125,18 +156,10 @@ class _Exchange:
                 await self.receive()
 
         with suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(read_on(), _LINGER)
+            seconds = _LINGER_AT_THE_END if self._service.draining else _LINGER
+            await asyncio.wait_for(read_on(), seconds)
 
-    async def fail(self) -> None:
-        if self.status:
-            return  # too late for another answer
-        detail = "The service failed. Its log tells why, under this request id."
-        problem = Problem("internal", detail)
-        self._scope["problem"] = problem.kind
-        body = json.dumps(problem.members(self._scope["request_id"])).encode()
-        headers = [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless it is too late for another answer."""
+        if not self.status:
+            await answer(problem, self._scope)(self._scope, self.receive, self.send)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from server.problems import Problem
+from server.wording import waiting
 
 
 class Gate:
@@ -44,7 +45,7 @@ class Gate:
             seconds = min(120, max(1, round(turns * self._seconds)))
             raise Problem(
                 "queue-full",
-                f"{len(self._line)} pictures are waiting already: try again in {seconds} s.",
+                f"{waiting(len(self._line), 'picture')} already: try again in {seconds} s.",
                 retry_after=seconds,
             )
 

@@ -15,8 +15,9 @@ from server.line import Line
 from server.problems import Problem
 from server.query import Wishes
 from server.service import Service, new_id
-from server.store import CANCELLED, DONE, Job, shown
+from server.store import CANCELLED, DONE, FAILED, Job, shown
 from server.upload import Upload
+from server.wording import waiting
 from server.work import decided, inspect
 
 _EVERY = 0.2  # seconds between two events at least
@@ -31,6 +32,7 @@ class Jobs:
         self._settings = service.settings
         self._line = line
         self._making = asyncio.Lock()
+        self._streams = 0
 
     def check(self) -> None:
         """Refuse if the line is full.
@@ -39,13 +41,21 @@ class Jobs:
             Problem: ``queue-full``.
         """
         if self._line.waiting >= self._settings.jobs_waiting:
-            detail = f"{self._line.waiting} jobs are waiting already: try again later."
+            detail = f"{waiting(self._line.waiting, 'job')} already: try again later."
             raise Problem("queue-full", detail, retry_after=30)
 
     async def create(
-        self, upload: Upload, wishes: Wishes, accept: str, owner: str, key: str | None
+        self,
+        upload: Upload,
+        wishes: Wishes,
+        accept: str,
+        owner: str,
+        key: str | None,
+        request_id: str = "",
     ) -> Job:
         """A new job for a picture, or the one that was made with the same key.
+
+        A job that failed for reasons of the service's own is no answer to a second try.
 
         Raises:
             Problem: the key belongs to another request, the line or the disk is full.
@@ -55,7 +65,7 @@ class Jobs:
         async with self._making:  # so that two requests with one key make one job
             if key is not None:
                 known = await self._line.on_disk(self._line.store.with_key, owner, key)
-                if known is not None:
+                if known is not None and not _worth_again(known):
                     _check_same(known, fingerprint)
                     return await self.get(known.id, owner)
             self.check()
@@ -76,11 +86,21 @@ class Jobs:
                 width=header.width,
                 height=header.height,
                 created=time.time(),
+                request_id=request_id,
             )
-            await self._line.on_disk(upload.blob.move, self._line.store.input(job.id))
-            await self._line.on_disk(self._line.store.add, job)
+            await self._line.on_disk(self._write, job, upload)
             self._line.join(job)
         return job
+
+    def _write(self, job: Job, upload: Upload) -> None:
+        """Write the picture, then the row, or nothing: the disk may be full."""
+        target = self._line.store.input(job.id)
+        upload.blob.move(target)
+        try:
+            self._line.store.add(job)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
     async def get(self, job_id: str, owner: str) -> Job:
         """A job of a caller.
@@ -132,6 +152,21 @@ class Jobs:
         """What the caller is shown of a job."""
         return shown(job, self._line.progress(job), self._line.place(job))
 
+    def open_stream(self) -> None:
+        """Take a place among those that follow a job; :meth:`close_stream` gives it back.
+
+        Raises:
+            Problem: there is none.
+        """
+        if self._streams >= self._settings.streams:
+            detail = "Too many jobs are followed at once: ask for the job itself now and then."
+            raise Problem("busy", detail, retry_after=5)
+        self._streams += 1
+
+    def close_stream(self) -> None:
+        """Somebody follows no more."""
+        self._streams -= 1
+
     async def follow(self, job: Job, owner: str) -> AsyncIterator[dict[str, Any] | None]:
         """What is shown of a job, at each change, up to its end; None in long silences."""
         last, since = None, time.monotonic()
@@ -148,6 +183,11 @@ class Jobs:
             if job.ended or self._service.draining:
                 return
             await asyncio.sleep(_EVERY)
+
+
+def _worth_again(job: Job) -> bool:
+    """Whether it failed, and not by anything that was sent: killed twice, no memory, no disk."""
+    return job.state == FAILED and (job.error or {}).get("status") in (500, 503)
 
 
 def _check_same(known: Job, fingerprint: str) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from server.problems import Problem, from_error
+from server.ending import WRITTEN
+from server.problems import Problem, from_disk, from_error
 from server.query import Wishes
 from server.service import Service
+from server.settings import MEGA
 from server.store import DONE, FAILED, QUEUED, RUNNING, Job, Store
 from server.work import Result, Stop, Task, enlarge
 from srnet.errors import Cancelled, SRNetError
@@ -33,6 +36,7 @@ class Live:
     job: Job
     stop: Stop | None = None  # once it runs
     late: bool = False
+    since: float = field(default_factory=time.perf_counter)  # it waits
 
     def expire(self) -> None:
         """Its time is over."""
@@ -68,8 +72,8 @@ class Line:
 
     async def close(self) -> None:
         """End; jobs that did not are in line again at the next start."""
-        patience = time.monotonic() + 1  # for those that were stopped just now to be written down
-        while any(live.stop for live in self.live.values()) and time.monotonic() < patience:
+        ending = self._service.ending  # those that were stopped just now are to be written down
+        while any(live.stop for live in self.live.values()) and ending.left(WRITTEN):
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
@@ -107,13 +111,20 @@ class Line:
             return float(job.state == DONE)
         return round(0.98 * live.stop.progress, 4)
 
-    async def make_room(self, needed: int) -> None:
-        """Delete old results until ``needed`` more bytes fit.
+    async def make_room(self, needed: int, held: int = 0) -> None:
+        """Delete old results until ``needed`` more bytes fit, beside ``held`` of the same job.
 
         Raises:
-            Problem: the rest is of jobs that have not ended.
+            Problem: they never can, or the rest is of jobs that have not ended.
         """
-        if not await self.on_disk(self._store.make_room, needed, self._settings.store_bytes):
+        limit = self._settings.store_bytes
+        if needed + held > limit:
+            raise Problem(
+                "too-large-to-keep",
+                f"Jobs here may keep {limit / MEGA:g} MB, and this takes "
+                f"{(needed + held) / MEGA:.3g} MB: send it to /v1/upscale, or make it smaller.",
+            )
+        if not await self.on_disk(self._store.make_room, needed, limit):
             raise Problem(
                 "busy", "The disk space for jobs is used up: try again later.", retry_after=60
             )
@@ -141,6 +152,7 @@ class Line:
         return next((live for live in self.live.values() if live.stop is None), None)
 
     async def _run(self, live: Live, stop: Stop) -> None:
+        queued = time.perf_counter() - live.since
         live.job = replace(live.job, state=RUNNING, attempts=live.job.attempts + 1)
         await self.on_disk(self._store.change, live.job)
         timer = asyncio.get_running_loop().call_later(self._settings.job_time_limit, live.expire)
@@ -148,13 +160,19 @@ class Line:
             task = self._task(live.job)
             with self._service.submitted(stop, functools.partial(enlarge, task)) as future:
                 result = await asyncio.shield(future)
-            await self._finish(live, result)
+            seconds = {"queue": queued, **result.seconds}
+            await self._finish(live, replace(result, seconds=seconds))
         except Cancelled:
             await self._cut_off(live)
         except SRNetError as error:
             await self._fail(live, from_error(error))
         except Problem as problem:
             await self._fail(live, problem)
+        except (OSError, sqlite3.Error) as error:
+            full = from_disk(error)
+            if full is None:
+                raise
+            await self._fail(live, full)
         finally:
             timer.cancel()
 
@@ -165,7 +183,7 @@ class Line:
 
     async def _finish(self, live: Live, result: Result) -> None:
         try:
-            await self.make_room(result.blob.size)
+            await self.make_room(result.blob.size, live.job.input_bytes)
             await self.on_disk(result.blob.move, self._store.result(live.job.id))
         finally:
             await self.on_disk(result.blob.discard)
@@ -175,7 +193,7 @@ class Line:
             live,
             DONE,
             output={**sizes, "format": result.format},
-            seconds=round(sum(result.seconds.values()), 3),
+            seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
             stages=result.seconds,
             consistency_db=result.consistency_db and round(result.consistency_db, 2),
         )
@@ -192,7 +210,7 @@ class Line:
 
     async def _fail(self, live: Live, problem: Problem) -> None:
         self._service.metrics.rejected.labels(problem.kind).inc()
-        await self._end(live, FAILED, error=problem.members())
+        await self._end(live, FAILED, error=problem.members(live.job.request_id or None))
 
     async def _give_up(self, live: Live) -> None:
         try:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from server import memory
 from server.app import create_app
+from server.ending import CUT, LATEST_DRAIN, OVER, WRITTEN
 from server.prompt import prompt
 from server.service import Service
 from server.settings import Settings
-from srnet.errors import OptionError
+from server.store import Store
+from srnet.errors import OptionError, SetupError
 from srnet.upscaler import Upscaler
 
 log = logging.getLogger("srnet.server")
 
 _BACKLOG = 512  # connections that wait to be accepted
+_TEARDOWN = 1.5  # seconds that the interpreter may take to end, with all its modules
 
 
 def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> None:
@@ -38,25 +46,32 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     memory.bound()
     with _only_one(settings.data_dir):
+        Store(settings.data_dir).close()  # a damaged one is told of before anything starts
         app = create_app(settings, upscalers)
         service: Service = app.state.service
-        listener = _bound(settings)
-        config = uvicorn.Config(
-            app,
-            http=prompt(settings.stall_seconds),
-            access_log=False,  # ours has the request id
-            server_header=False,
-            log_config=None,
-            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
-        )
-        host, port = listener.getsockname()[:2]
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        _Server(config, service).run([listener])
+        with _bound(settings) as listener:
+            _serve(app, listener, settings)
         logging.shutdown()
-        if service.busy:
+        if service.busy or service.ending.left(1) < _TEARDOWN:
             # A thread is inside a decoder or encoder, which nothing can stop; its job, if it
             # is one, is written down, and the interpreter would wait for it for ever.
             os._exit(0)
+
+
+def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app,
+        http=prompt(settings),
+        access_log=False,  # ours has the request id
+        server_header=False,
+        log_config=None,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    try:
+        Server(config, app.state.service).run([listener])
+    except SystemExit as error:  # uvicorn's, whose code 3 means something else here
+        raise SetupError("the service could not start; the lines above say why") from error
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -76,21 +91,57 @@ def _bound(settings: Settings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Drains at the first signal, and does not die of it afterwards: the exit status is 0."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._told: float | None = None  # time.monotonic() of the first signal
+        self._patient = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.should_exit and sig == signal.SIGINT:
+        """Be told to end; Ctrl-C twice means at once."""
+        if self._told is None:
+            self._told = time.monotonic()
+            self._patient = sig == signal.SIGTERM  # nobody balances load by Ctrl-C
+        elif sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        self._service.begin_drain()
+        """End in order, within the grace period: see ``server/ending.py``."""
+        ending = self._service.ending
+        self._service.begin_drain(self._told)
+        if self._told is not None:
+            _end_in(ending.left(OVER))
+        await self._let_it_be_known()
+        cut: Any = max(0.05, ending.left(CUT) - 0.1)  # uvicorn itself waits for 0.1 s
+        self.config.timeout_graceful_shutdown = cut  # a number is as good as its int
         await super().shutdown(sockets)  # type: ignore[arg-type]
+        while self.server_state.tasks and ending.left(WRITTEN):  # refused, and told so
+            await asyncio.sleep(0.02)
+
+    async def _let_it_be_known(self) -> None:
+        """Let those who ask find that the service ends, instead of a closed port."""
+        if self._patient and self._service.opened.is_set():
+            ending, seconds = self._service.ending, self._service.settings.drain_seconds
+            share = min(LATEST_DRAIN, seconds / ending.seconds)
+            while ending.left(share) and not self.force_exit:
+                await asyncio.sleep(0.02)
+
+
+def _end_in(seconds: float) -> None:
+    """End the process then if it has not ended: what hangs is of no use to anybody."""
+
+    def end() -> None:
+        log.warning("not everything ended within the grace period: cut off")
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

@@ -14,14 +14,25 @@ def by_accept(accept: str, natural: str) -> str:
     ``natural`` wins unless another is named with a higher weight, so that ``*/*`` or
     ``image/*`` leave it, and so does a header that names no format we write.
     """
+    return acceptable(accept, natural)[0]
+
+
+def acceptable(accept: str, natural: str) -> list[str]:
+    """What :func:`by_accept` takes, then the others that would do, best first.
+
+    Those are ``natural``, and what the header names itself: ``*/*`` asks for no change.
+    """
     weights = _weights(accept)
 
     def weight(name: str) -> float:
         media = FORMATS[name].media_type
         return next((weights[m] for m in (media, "image/*", "*/*") if m in weights), 0.0)
 
-    best = max((name for name in FORMATS), key=weight)
-    return best if weight(best) > weight(natural) else natural
+    best = max(FORMATS, key=weight)
+    first = best if weight(best) > weight(natural) else natural
+    named = [name for name in FORMATS if name == natural or FORMATS[name].media_type in weights]
+    others = [name for name in named if name != first and weight(name) > 0]
+    return [first, *sorted(others, key=weight, reverse=True)]
 
 
 def _weights(accept: str) -> Mapping[str, float]:

@@ -38,6 +38,8 @@ REFUSALS = (
     "time-limit",
 )
 
+HEALTH = ("/livez", "/readyz")  # told to everybody, always
+
 _PICTURE_BODY: Mapping[str, Any] = {
     "required": True,
     "description": "One picture: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or JPEG 2000.",
@@ -55,20 +57,25 @@ _PICTURE_BODY: Mapping[str, Any] = {
 }
 
 
-def _header(description: str, kind: str = "string") -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind}}
+def header(description: str, example: str | float) -> dict[str, Any]:
+    """A header of an answer; the example tells its type."""
+    kinds: Mapping[type, str] = {str: "string", int: "integer", float: "number"}
+    schema = {"type": kinds[type(example)]}
+    return {"description": description, "schema": schema, "example": example}
 
 
+_NAMES = "inline; filename=\"photo_x4.jpg\"; filename*=UTF-8''photo_x4.jpg"
+_TIMES = "queue;dur=0.1, decode;dur=12.0, network;dur=810.5, check;dur=9.1, encode;dur=30.2"
 PICTURE_HEADERS: Mapping[str, Any] = {
-    "Content-Disposition": _header("The name of the result, after RFC 5987."),
-    "Server-Timing": _header("Milliseconds of queue, decode, network, check and encode."),
-    "X-Model": _header("The model that was used."),
-    "X-Scale": _header("The factor that was reached.", "number"),
-    "X-Origin-Width": _header("Pixels.", "integer"),
-    "X-Origin-Height": _header("Pixels.", "integer"),
-    "X-Result-Width": _header("Pixels.", "integer"),
-    "X-Result-Height": _header("Pixels.", "integer"),
-    "X-Consistency-DB": _header("PSNR of the result, shrunk, against the input.", "number"),
+    "Content-Disposition": header("The name of the result, after RFC 5987.", _NAMES),
+    "Server-Timing": header("Milliseconds of queue, decode, network, check and encode.", _TIMES),
+    "X-Model": header("The model that was used.", "clean"),
+    "X-Scale": header("The factor that was reached.", 4.0),
+    "X-Origin-Width": header("Pixels.", 300),
+    "X-Origin-Height": header("Pixels.", 200),
+    "X-Result-Width": header("Pixels.", 1200),
+    "X-Result-Height": header("Pixels.", 800),
+    "X-Consistency-DB": header("PSNR of the result, shrunk, against the input.", 52.31),
 }
 
 
@@ -90,37 +97,50 @@ def takes_picture(router: APIRouter, path: str, **described: Any) -> Callable[[H
     return register
 
 
-def complete(app: FastAPI, keys: bool) -> None:
+def complete(app: FastAPI, keys: bool, hosts: bool) -> None:
     """Let ``app.openapi()`` tell of problems, and of the header that every answer has.
 
-    ``keys`` says whether API keys are asked for.
+    ``keys`` says whether API keys are asked for, ``hosts`` whether names of hosts are listed.
     """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _amend(generate(), keys)
+            _amend(generate(), keys, hosts)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _amend(document: dict[str, Any], keys: bool) -> None:
+def _amend(document: dict[str, Any], keys: bool, hosts: bool) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     schemas["Problem"] = dict(problem_kinds.SCHEMA)
-    for path in document["paths"].values():
+    for address, path in document["paths"].items():
+        # That of the method is strictly an answer of the path, for which there is no place.
+        anywhere = ["method-not-allowed", "internal"]
+        if address not in HEALTH:
+            anywhere += ["busy", "unknown-host"] if hosts else ["busy"]
         for operation in path.values():
             if not keys:
                 operation.pop("security", None)
-            unprocessable = operation["responses"].get("422", {}).get("content", {})
-            if list(unprocessable) == ["application/json"]:
-                del operation["responses"]["422"]  # FastAPI's guess, where nothing can be wrong
-            # Strictly an answer of the path, for which the document has no place.
-            refused = {str(status): told for status, told in problems("method-not-allowed").items()}
-            operation["responses"] = dict(sorted((operation["responses"] | refused).items()))
-            for response in operation["responses"].values():
+            responses = operation["responses"]
+            if list(responses.get("422", {}).get("content", {})) == ["application/json"]:
+                del responses["422"]  # FastAPI's guess, where nothing can be wrong
+            _also(responses, problems(*anywhere))
+            operation["responses"] = dict(sorted(responses.items()))
+            for response in responses.values():
                 headers = response.setdefault("headers", {})
-                headers["X-Request-ID"] = _header("The one that was sent, or a new one.")
+                headers["X-Request-ID"] = header("The one that was sent, or a new one.", "3f2a")
+
+
+def _also(responses: dict[str, Any], more: Mapping[int | str, Mapping[str, Any]]) -> None:
+    """Add problems to those that are there, which may have the same status."""
+    for status, told in more.items():
+        there = responses.setdefault(str(status), dict(told))
+        if told["description"] not in there["description"]:
+            there["description"] += "; " + told["description"]
+        for media, content in told["content"].items():
+            there["content"][media]["examples"].update(content["examples"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
+from server.wording import for_callers
 from srnet.errors import (
     DeviceError,
     OptionError,
@@ -21,6 +23,7 @@ from srnet.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("srnet.server")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # Name of each kind: status and title. The names are part of the interface: never rename one.
 KINDS: Mapping[str, tuple[int, str]] = {
@@ -34,9 +37,11 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "job-failed": (409, "The job has no result"),
     "too-many-bytes": (413, "The upload is too large"),
     "not-a-picture": (415, "Not a picture that can be read"),
+    "unknown-host": (421, "The service is not known by this name"),
     "bad-parameter": (422, "A parameter cannot work"),
     "too-many-pixels": (422, "The result would be too large"),
     "cannot-write": (422, "The result cannot be written as asked"),
+    "too-large-to-keep": (422, "Larger than what is kept for jobs"),
     "key-reused": (422, "The idempotency key belongs to another request"),
     "queue-full": (429, "Too many pictures are waiting"),
     "internal": (500, "The service failed"),
@@ -73,6 +78,20 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         return known | self.more
 
 
+def shutting_down() -> Problem:
+    """What everybody is told from the signal on."""
+    return Problem("not-ready", "The service is shutting down: send it again.", retry_after=10)
+
+
+def from_disk(error: Exception) -> Problem | None:
+    """What the caller is told when the disk is full; None when it is something else."""
+    full = isinstance(error, OSError) and error.errno in _FULL
+    if not full and not (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
+        return None
+    log.error("the disk is full: %s", error)
+    return Problem("busy", "The disk of the service is full: try again later.", retry_after=60)
+
+
 def from_error(error: SRNetError) -> Problem:
     """What the caller is told of an error of the library.
 
@@ -80,13 +99,13 @@ def from_error(error: SRNetError) -> Problem:
     the service itself lacks (memory, weights) is told in general terms.
     """
     if isinstance(error, TooLargeError):
-        return Problem("too-many-pixels", str(error))
+        return Problem("too-many-pixels", for_callers(str(error)))
     if isinstance(error, PictureError):
-        return Problem("not-a-picture", str(error))
+        return Problem("not-a-picture", for_callers(str(error)))
     if isinstance(error, OptionError):
-        return Problem("bad-parameter", str(error))
+        return Problem("bad-parameter", for_callers(str(error)))
     if isinstance(error, OutputError):
-        return Problem("cannot-write", str(error))
+        return Problem("cannot-write", for_callers(str(error)))
     if isinstance(error, DeviceError):
         log.error("%s", error)
         return Problem("busy", "There is not enough memory now: try again later.", retry_after=30)
@@ -94,13 +113,13 @@ def from_error(error: SRNetError) -> Problem:
     return Problem("internal", "The service is set up wrongly; its log says more.")
 
 
-def answer(problem: Problem, request: Request) -> Response:
-    """The response for a problem."""
+def answer(problem: Problem, scope: MutableMapping[str, Any]) -> Response:
+    """The response for a problem; ``scope`` is that of the request."""
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    request.scope["problem"] = problem.kind  # for the metrics
-    body = problem.members(request.scope.get("request_id"))
+    scope["problem"] = problem.kind  # for the metrics
+    body = problem.members(scope.get("request_id"))
     return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
 
 

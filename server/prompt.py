@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 
 import h11
+from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
+from server.settings import Settings
+
+_CROWDED = "crowded"
+_SPARE = 32  # connections beyond the limit, for health; also files that the service itself has
+_HURRY = 2.0  # seconds that those may say nothing
 
 
 class _Prompt(H11Protocol):
@@ -22,10 +29,18 @@ class _Prompt(H11Protocol):
     """
 
     seconds: float
+    most: int  # connections; those beyond are served health only, and end soon
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        beyond = len(self.connections) - self.most
+        if beyond > _SPARE:
+            transport.abort()
+            return
+        if beyond > 0:
+            self.app_state = {**self.app_state, _CROWDED: True}
+            self.seconds = min(self.seconds, _HURRY)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -64,6 +79,14 @@ class _Prompt(H11Protocol):
             self._timer = None
 
 
-def prompt(seconds: float) -> type[H11Protocol]:
-    """The protocol for a time limit: uvicorn takes a class."""
-    return type("Prompt", (_Prompt,), {"seconds": seconds})
+def crowded(scope: Scope) -> bool:
+    """Whether a request came over a connection beyond the limit."""
+    return bool(scope.get("state", {}).get(_CROWDED))
+
+
+def prompt(settings: Settings) -> type[H11Protocol]:
+    """The protocol with the limits of the settings: uvicorn takes a class."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    room = max(_SPARE, (files - 2 * _SPARE) // 2)  # a connection may read a file besides
+    limits = {"seconds": settings.stall_seconds, "most": min(settings.connections, room)}
+    return type("Prompt", (_Prompt,), limits)

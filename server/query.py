@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.problems import Problem
@@ -33,27 +33,39 @@ class Wishes(BaseModel):
         description="Factor. At most one of scale, width, height, fit.",
         examples=[4],
     )
-    width: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")
-    height: int | None = Field(None, ge=1, le=1_000_000, description="Of the result, in pixels.")
+    width: int | None = Field(
+        None, ge=1, le=1_000_000, description="Of the result, in pixels.", examples=[1920]
+    )
+    height: int | None = Field(
+        None, ge=1, le=1_000_000, description="Of the result, in pixels.", examples=[1080]
+    )
     fit: str | None = Field(
         None,
         pattern=r"^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
         description="Box WIDTHxHEIGHT in pixels that the result fills.",
         examples=["1920x1080"],
     )
-    strength: float = Field(1.0, ge=0, le=1, description="0 is bicubic, 1 is all of the network.")
-    format: FormatName | None = Field(
-        None, description="Absent: what `Accept` asks for, else the format of the input."
+    strength: float = Field(
+        1.0, ge=0, le=1, description="0 is bicubic, 1 is all of the network.", examples=[0.8]
     )
-    quality: int | None = Field(None, ge=1, le=100, description="For JPEG, WebP and AVIF.")
-    lossless: bool = Field(False, description="For WebP.")
+    format: FormatName | None = Field(
+        None,
+        description="Absent: what `Accept` asks for, else the format of the input.",
+        examples=["webp"],
+    )
+    quality: int | None = Field(
+        None, ge=1, le=100, description="For JPEG, WebP and AVIF.", examples=[90]
+    )
+    lossless: bool = Field(False, description="For WebP.", examples=[True])
     background: str | None = Field(
         None,
         pattern=r"^#?[0-9A-Fa-f]{6}$",
         description="Colour RRGGBB under transparent pixels, for JPEG.",
         examples=["ffffff"],
     )
-    keep_metadata: bool = Field(True, description="Keep the colour profile, EXIF and resolution.")
+    keep_metadata: bool = Field(
+        True, description="Keep the colour profile, EXIF and resolution.", examples=[False]
+    )
 
     def options(self, defaults: Options, max_pixels: int) -> Options:
         """The options of the library.
@@ -85,6 +97,16 @@ class Wishes(BaseModel):
 
 
 Wished = Annotated[Wishes, Query()]
+Accepted = Annotated[
+    str,
+    Header(
+        alias="Accept",
+        description="Chooses the format where `format` is absent; of those that it names, the "
+        "first that can hold the picture.",
+        max_length=1000,
+        examples=["image/webp, image/png;q=0.5"],
+    ),
+]
 
 
 def chosen(name: str | None, upscalers: dict[str, Upscaler]) -> tuple[str, Upscaler]:

@@ -6,15 +6,16 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
-from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
-from server.query import Wished
+from server.openapi import PICTURE_HEADERS, REFUSALS, header, pictures, problems, takes_picture
+from server.query import Accepted, Wished
 from server.service import service_of
 from server.store import Job
 from srnet.image import FORMATS
@@ -57,7 +58,32 @@ class JobState(BaseModel):
     expires: str | None = Field(description="When the result is removed.")
 
 
-_AT_ID = problems("unauthorized", "not-found")
+_ID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+_JOB = {
+    "id": _ID,
+    "state": "queued",
+    "progress": 0.0,
+    "place": 2,
+    "model": "clean",
+    "input": {"name": "photo.jpg", "bytes": 481516, "width": 1200, "height": 800},
+    "output": None,
+    "seconds": None,
+    "consistency_db": None,
+    "error": None,
+    "created": "2026-01-31T12:00:00Z",
+    "expires": None,
+}
+_DONE = _JOB | {
+    "state": "done",
+    "progress": 1.0,
+    "place": None,
+    "output": {"bytes": 2342108, "width": 4800, "height": 3200, "format": "jpeg"},
+    "seconds": 14.2,
+    "consistency_db": 52.31,
+    "expires": "2026-01-31T13:00:20Z",
+}
+JobId = Annotated[str, Path(description="From the answer to POST /v1/jobs.", examples=[_ID])]
+_EVENTS = f"event: state\ndata: {json.dumps(_DONE)}\n\n"
 
 
 @takes_picture(
@@ -69,10 +95,13 @@ _AT_ID = problems("unauthorized", "not-found")
     responses={
         202: {
             "description": "The job; it is worked on when its turn comes.",
-            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+            "headers": {"Location": header("The job.", f"/v1/jobs/{_ID}")},
+            "content": {"application/json": {"example": _JOB}},
         },
         **problems(
-            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")), "key-reused"
+            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")),
+            "too-large-to-keep",
+            "key-reused",
         ),
     },
 )
@@ -80,28 +109,43 @@ async def create(
     request: Request,
     wishes: Wished,
     caller: Caller,
-    accept: Annotated[str, Header(max_length=1000, include_in_schema=False)] = "*/*",
+    accept: Accepted = "*/*",
     idempotency_key: Annotated[
         str | None,
-        Header(max_length=200, description="Sent again, it gives the same job back."),
+        Header(
+            min_length=1,
+            max_length=200,
+            description="Sent again with the same picture and options, it gives the same job back, "
+            "unless that job failed by a fault of the service: then it starts anew.",
+            examples=["3f2c8a54-holiday-17"],
+        ),
     ] = None,
 ) -> Response:
     """Takes what `/v1/upscale` takes; answers at once. The job survives a restart."""
     service, jobs = service_of(request), _jobs_of(request)
+    request_id = request.scope["request_id"]
     service.check_open()
     if idempotency_key is None:
         jobs.check()
     upload = await service.receive(request)
     try:
-        job = await jobs.create(upload, wishes, accept, caller, idempotency_key)
+        job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
     finally:
         upload.blob.discard()
     location = f"/v1/jobs/{job.id}"
     return JSONResponse(jobs.view(job), 202, {"Location": location})
 
 
-@router.get("/{job_id}", summary="How a job stands", response_model=JobState, responses=_AT_ID)
-async def state(request: Request, job_id: str, caller: Caller) -> dict[str, Any]:
+@router.get(
+    "/{job_id}",
+    summary="How a job stands",
+    response_model=JobState,
+    responses={
+        200: {"content": {"application/json": {"example": _DONE}}},
+        **problems("unauthorized", "not-found"),
+    },
+)
+async def state(request: Request, job_id: JobId, caller: Caller) -> dict[str, Any]:
     """State, progress from 0 to 1, and the place in the line."""
     jobs = _jobs_of(request)
     return jobs.view(await jobs.get(job_id, caller))
@@ -114,19 +158,32 @@ async def state(request: Request, job_id: str, caller: Caller) -> dict[str, Any]
     responses={
         200: {
             "description": "Server-sent events `state`, each with the job as its data.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENTS}},
         },
-        **_AT_ID,
+        **problems("unauthorized", "not-found", "busy"),
     },
 )
-async def events(request: Request, job_id: str, caller: Caller) -> Response:
+async def events(request: Request, job_id: JobId, caller: Caller) -> Response:
     """One event now and one at each change, five a second at most; ends with the job."""
     jobs = _jobs_of(request)
     job = await jobs.get(job_id, caller)
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _lines(jobs, job, caller), headers=headers, media_type="text/event-stream"
-    )
+    jobs.open_stream()
+    return _Events(jobs, job, caller)
+
+
+class _Events(StreamingResponse):
+    """A stream that gives its place back, however it ends."""
+
+    def __init__(self, jobs: Jobs, job: Job, owner: str) -> None:
+        headers = {"X-Accel-Buffering": "no"}
+        super().__init__(_lines(jobs, job, owner), 200, headers, "text/event-stream")
+        self._jobs = jobs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._jobs.close_stream()
 
 
 async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
@@ -146,7 +203,7 @@ async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
         **problems("unauthorized", "not-found", "job-not-done", "job-failed"),
     },
 )
-async def result(request: Request, job_id: str, caller: Caller) -> Response:
+async def result(request: Request, job_id: JobId, caller: Caller) -> Response:
     """The picture, until the job expires."""
     jobs = _jobs_of(request)
     job = await jobs.result(job_id, caller)
@@ -168,7 +225,7 @@ async def result(request: Request, job_id: str, caller: Caller) -> Response:
     response_class=Response,
     responses=problems("unauthorized", "forbidden-origin", "not-found"),
 )
-async def delete(request: Request, job_id: str, caller: Caller) -> Response:
+async def delete(request: Request, job_id: JobId, caller: Caller) -> Response:
     """What runs stops within one batch of tiles."""
     await _jobs_of(request).delete(job_id, caller)
     return Response(status_code=204)

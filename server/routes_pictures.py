@@ -6,22 +6,22 @@ import functools
 import math
 from collections.abc import Callable
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
+from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
-from server.query import Wished, Wishes, chosen
-from server.service import Service, service_of, while_connected
+from server.query import Accepted, Wished, Wishes, chosen
+from server.service import Service, service_of
 from server.work import Result, Stop, Task, enlarge, inspect, show_residual
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 
 _Work = Callable[[Task, Stop], Result]
-_ACCEPT = Header("*/*", description="Chooses the format where `format` is absent.", max_length=1000)
 
 
 @takes_picture(
@@ -31,7 +31,9 @@ _ACCEPT = Header("*/*", description="Chooses the format where `format` is absent
     response_class=Response,
     responses={200: pictures("The enlarged picture.", PICTURE_HEADERS), **problems(*REFUSALS)},
 )
-async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
+async def upscale(
+    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+) -> Response:
     """The picture comes as the form field `file` or as the whole body; options in the query.
 
     `curl -F file=@in.jpg 'localhost:8000/v1/upscale?scale=4' -o out.jpg`
@@ -49,7 +51,9 @@ async def upscale(request: Request, wishes: Wished, _: Caller, accept: str = _AC
         **problems(*REFUSALS),
     },
 )
-async def residual(request: Request, wishes: Wished, _: Caller, accept: str = _ACCEPT) -> Response:
+async def residual(
+    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+) -> Response:
     """Takes what `/v1/upscale` takes, and answers with the difference from bicubic, enhanced.
 
     Of an animation, the first frame is shown. The result is PNG unless another is asked for.

@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
 
+from server import docs as documentation
+from server import page
 from server.auth import Caller
-from server.docs import page
 from server.openapi import problems
 from server.service import service_of
+from srnet.card import Card, Data, NetConfig, Training
 
 router = APIRouter()
-WEB = Path(__file__).parent / "web"
+
+
+class ModelCard(BaseModel):
+    """All that is known of a weights file; numbers of pixels are of the smaller picture."""
+
+    family: str = Field(description="What the parameter `model` takes.")
+    name: str
+    scale: int
+    version: int
+    degradation: str = Field(description="What it was trained to enlarge: clean or photo.")
+    licence: str
+    halo: int = Field(description="How far a pixel of the result looks.")
+    net: NetConfig
+    training: Training
+    data: Data
+    metrics: dict[str, float] = Field(description="dB on Y unless the key says else.")
+    calibrated: int = Field(description="Pictures that int8 was measured on; 0: there is no int8.")
+
+
+_CARD = Card("clean-x2", NetConfig(2, 64, 16), 35, metrics={"Set5": 38.0})
+_MODEL = {**dataclasses.asdict(_CARD), "family": "clean", "scale": 2}
+
+
+def _text(example: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"text/plain": {"example": example}}}}
 
 
 @router.get(
     "/v1/models",
     tags=["service"],
     summary="Which models are here",
-    responses=problems("unauthorized"),
+    response_model=list[ModelCard],
+    responses={
+        200: {"content": {"application/json": {"example": [_MODEL]}}},
+        **problems("unauthorized"),
+    },
 )
 async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     """The card of each weights file; `family` is what `model` takes, the first the default."""
@@ -34,22 +64,24 @@ async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     ]
 
 
-@router.head("/livez", include_in_schema=False)
 @router.get(
-    "/livez", tags=["service"], summary="Is the process alive", response_class=PlainTextResponse
+    "/livez",
+    tags=["service"],
+    summary="Is the process alive",
+    response_class=PlainTextResponse,
+    responses=_text("ok\n"),
 )
 async def livez() -> str:
     """Always `ok`, also while models load or the service shuts down."""
     return "ok\n"
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     tags=["service"],
     summary="Can it take work",
     response_class=PlainTextResponse,
-    responses=problems("not-ready"),
+    responses={**_text("ok\n"), **problems("not-ready")},
 )
 async def readyz(request: Request) -> str:
     """`ok` once the weights are loaded and one tile was run, until it shuts down."""
@@ -62,7 +94,10 @@ async def readyz(request: Request) -> str:
     tags=["service"],
     summary="Numbers for Prometheus",
     response_class=PlainTextResponse,
-    responses=problems("unauthorized"),
+    responses={
+        **_text('srnet_queue_depth{kind="requests"} 0.0\n'),
+        **problems("unauthorized"),
+    },
 )
 async def metrics(request: Request, _: Caller) -> Response:
     """Requests, seconds of each stage, queues, megapixels, refusals, resident memory."""
@@ -72,7 +107,7 @@ async def metrics(request: Request, _: Caller) -> Response:
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """The documentation, made from the OpenAPI document; no script and nothing from elsewhere."""
-    return HTMLResponse(page(request.app.openapi()))
+    return HTMLResponse(documentation.page(request.app.openapi()))
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -81,21 +116,17 @@ async def openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
 
-@router.head("/", include_in_schema=False)
 @router.get("/", include_in_schema=False)
-async def index() -> Response:
+async def index(request: Request) -> Response:
     """The page."""
-    return _file("index.html")
+    return page.file("index.html", request.headers.get("if-none-match"))
 
 
 async def asset(request: Request) -> Response:
     """A file that the page is made of; each has a route of its own."""
-    return _file(request.scope["route"].path.removeprefix("/"))
+    name = request.scope["route"].path.removeprefix("/")
+    return page.file(name, request.headers.get("if-none-match"))
 
 
-for _path in sorted(WEB.iterdir()):
-    router.add_api_route(f"/{_path.name}", asset, methods=["GET"], include_in_schema=False)
-
-
-def _file(name: str) -> Response:
-    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
+for _name in page.NAMES:
+    router.add_api_route(f"/{_name}", asset, methods=["GET"], include_in_schema=False)

@@ -20,9 +20,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from server import memory
+from server.ending import CHECKPOINT, CLOSED, Ending
 from server.gate import Gate
 from server.metrics import Metrics
-from server.problems import Problem
+from server.problems import Problem, shutting_down
 from server.query import Wishes, chosen
 from server.settings import MEGA, Settings
 from server.upload import Upload, receive
@@ -34,11 +35,6 @@ T = TypeVar("T")
 log = logging.getLogger("srnet.server")
 
 _TRIM = 5.0  # seconds between giving freed memory back
-_CHECKPOINT = 0.7  # of the grace period: when work that has not ended is stopped
-
-
-class ClientGone(Exception):  # noqa: N818 - nothing went wrong here
-    """Nobody is left to answer."""
 
 
 class Service:
@@ -51,8 +47,7 @@ class Service:
         self.gate = Gate(settings.running, settings.waiting)
         self.spool = settings.data_dir / "spool"
         self.opened = asyncio.Event()  # once the models are loaded
-        self.draining = False
-        self._drain_ends = 0.0  # time.monotonic()
+        self.ending = Ending(settings.grace_seconds)
         self._uploads = 0
         self._worked = False  # since memory was trimmed
         self._active: dict[Stop, Future[Any]] = {}
@@ -103,13 +98,16 @@ class Service:
                 self._worked = False
                 await run_in_threadpool(memory.trim)
 
-    def begin_drain(self) -> None:
-        """Take no more work; what runs may end within the grace period."""
+    @property
+    def draining(self) -> bool:
+        """Whether no more work is taken."""
+        return self.ending.begun
+
+    def begin_drain(self, since: float | None = None) -> None:
+        """Take no more work; what runs may end within the grace period, which began ``since``."""
         if not self.draining:
-            self.draining = True
-            self._drain_ends = time.monotonic() + _CHECKPOINT * self.settings.grace_seconds
-            delay = _CHECKPOINT * self.settings.grace_seconds
-            self._loop.call_later(delay, self._stop_all)
+            self.ending.begin(since)
+            self._loop.call_later(self.ending.left(CHECKPOINT), self._stop_all)
 
     def _stop_all(self) -> None:
         for stop in list(self._active):
@@ -118,11 +116,10 @@ class Service:
     async def close(self) -> None:
         """Wait for what runs, as long as the grace period allows."""
         self.begin_drain()
-        while self._active and time.monotonic() < self._drain_ends:
+        while self._active and self.ending.left(CHECKPOINT):
             await asyncio.sleep(0.02)
         self._stop_all()
-        rest = time.monotonic() + (1 - _CHECKPOINT) * self.settings.grace_seconds / 2
-        while self._active and time.monotonic() < rest:
+        while self._active and self.ending.left(CLOSED):
             await asyncio.sleep(0.02)
         for task in self._background:
             task.cancel()
@@ -140,7 +137,7 @@ class Service:
             Problem: the models are not loaded yet, or the service shuts down.
         """
         if self.draining:
-            raise Problem("not-ready", "The service is shutting down: try again.", retry_after=10)
+            raise shutting_down()
         if not self.opened.is_set():
             raise Problem("not-ready", "The models are being loaded: try again.", retry_after=2)
 
@@ -194,9 +191,7 @@ class Service:
                 future.add_done_callback(_discard)  # it may have ended all the same
                 raise
             except Cancelled as error:
-                raise Problem(
-                    "not-ready", "The service is shutting down: send it again.", retry_after=10
-                ) from error
+                raise shutting_down() from error
         result = replace(result, seconds={"queue": queued, **result.seconds})
         self.account(result)
         return result
@@ -214,6 +209,7 @@ class Service:
         seconds that it took.
         """
         start = time.perf_counter()
+        stop.asked = stop.asked or (self.draining and not self.ending.left(CHECKPOINT))
 
         def on_end() -> None:
             self._active.pop(stop, None)
@@ -242,39 +238,6 @@ class Service:
         for direction, (width, height) in (("in", result.origin), ("out", result.size)):
             pixels = width * height * result.frames
             self.metrics.megapixels.labels(direction).inc(pixels / 1e6)
-
-
-async def while_connected(
-    request: Request, work: Coroutine[Any, Any, T], limit: float | None = None
-) -> T:
-    """The result of ``work``, which is cancelled when the client goes away.
-
-    Raises:
-        ClientGone: it did.
-        Problem: there was no result within ``limit`` seconds.
-    """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({task, gone}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        if gone.done():
-            raise ClientGone
-        raise Problem(
-            "time-limit",
-            f"The picture was not done within {limit:g} s: choose a smaller scale or a "
-            "smaller picture, or make a job (POST /v1/jobs).",
-        )
-    finally:
-        gone.cancel()
-        task.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def service_of(request: Request) -> Service:

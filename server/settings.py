@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEGA = 1_000_000
+# Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
+_OTHERS = re.compile(r"SRNET_(DEBUG|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
 
 def _default_data_dir() -> Path:
@@ -56,11 +60,22 @@ class Settings(BaseSettings):
         (), "", "web origins that may call from a browser; empty allows none"
     )
 
+    hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        (), "", "names in the Host header that are served, without port (421); empty serves any"
+    )
+
     running: int = _setting(2, "requests", "pictures worked on at once", ge=1, le=64)
     waiting: int = _setting(16, "requests", "pictures waiting; more are refused (429)", ge=0)
     jobs_running: int = _setting(1, "jobs", "jobs worked on at once", ge=1, le=64)
     jobs_waiting: int = _setting(64, "jobs", "jobs waiting; more are refused (429)", ge=1)
     uploads: int = _setting(64, "uploads", "uploads received at once; more get 503", ge=1)
+    streams: int = _setting(64, "streams", "jobs followed at once by events; more get 503", ge=1)
+    connections: int = _setting(
+        400,
+        "connections",
+        "more get 503, but for health; fewer where the process may open few files",
+        ge=1,
+    )
 
     max_upload_mb: float = _setting(64, "MB", "largest upload (413)", gt=0)
     max_megapixels: float = _setting(256, "MP", "largest result, all frames (422)", gt=0)
@@ -76,13 +91,16 @@ class Settings(BaseSettings):
     grace_seconds: float = _setting(
         8, "s", "from SIGTERM to the end: then what still runs is put back or given up", gt=0
     )
+    drain_seconds: float = _setting(
+        1, "s", "of these, /readyz says 503 while connections are still accepted", ge=0
+    )
 
     keep_seconds: float = _setting(3600, "s", "results of jobs are kept so long", gt=0)
     store_mb: float = _setting(
         4000, "MB", "jobs use no more disk: the oldest results go first, then 503", gt=0
     )
 
-    @field_validator("models", "api_keys", "cors_origins", mode="before")
+    @field_validator("models", "api_keys", "cors_origins", "hosts", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -114,3 +132,13 @@ class Settings(BaseSettings):
             extra = field.json_schema_extra
             unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
             yield f"SRNET_{name.upper()}", str(value), unit, field.description or ""
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable that looks like a setting, but is none."""
+    known = [f"SRNET_{name.upper()}" for name in Settings.model_fields]
+    for name in environment:
+        if name.startswith("SRNET_") and name not in known and not _OTHERS.fullmatch(name):
+            near = get_close_matches(name, known, 1)
+            cure = f"did you mean {near[0]}?" if near else "see srnet serve --print-settings"
+            yield f"{name} is no setting and is ignored: {cure}"

@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from srnet.errors import SetupError
+
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
 _SCHEMA = """
@@ -41,6 +43,12 @@ _UPDATE = (
     "UPDATE jobs SET state = :state, expires = :expires, bytes = :bytes, document = :document "
     "WHERE id = :id"
 )
+_TAKE_KEY = "UPDATE jobs SET key = NULL WHERE owner = ? AND key = ?"
+_KEPT = "(expires IS NULL OR expires > ?)"
+_SIZES = (
+    "SELECT coalesce(sum(bytes), 0), "
+    "coalesce(sum(CASE WHEN expires IS NOT NULL THEN bytes END), 0) FROM jobs"
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Job:
     width: int  # of the input
     height: int
     created: float
+    request_id: str = ""  # of the request that made it
     state: str = QUEUED
     attempts: int = 0
     expires: float | None = None
@@ -82,17 +91,29 @@ class Job:
 
 
 class Store:
-    """The jobs of one folder. Blocking, safe to use from several threads."""
+    """The jobs of one folder. Blocking, safe to use from several threads.
+
+    Raises:
+        SetupError: the file that lists them is damaged, or no such file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "jobs"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(folder / "jobs.sqlite3", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_SCHEMA)
-        self._sweep()
+        path = folder / "jobs.sqlite3"
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_SCHEMA)
+            self._sweep()
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            self._database.close()
+            raise SetupError(
+                f"{path} cannot be used ({error}): if it is damaged, move it away together with "
+                f"{self._folder}; the jobs in it are lost"
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -113,8 +134,10 @@ class Store:
             yield self._database
 
     def add(self, job: Job) -> None:
-        """Write a new job, whose input is there already."""
+        """Write a new job, whose input is there already; its key is taken from an older one."""
         with self._transaction() as database:
+            if job.key is not None:
+                database.execute(_TAKE_KEY, (job.owner, job.key))
             database.execute(_INSERT, _row(job))
 
     def change(self, job: Job) -> None:
@@ -123,16 +146,17 @@ class Store:
             changed = database.execute(_UPDATE, _row(job)).rowcount
         if job.ended or not changed:
             self.input(job.id).unlink(missing_ok=True)
-        if not changed:
+        if not changed or (job.ended and job.state != DONE):
             self.result(job.id).unlink(missing_ok=True)
 
     def find(self, job_id: str) -> Job | None:
-        """The job with an id."""
-        return next(self._select("id = ?", job_id), None)
+        """The job with an id, unless it has expired."""
+        return next(self._select(f"id = ? AND {_KEPT}", job_id, time.time()), None)
 
     def with_key(self, owner: str, key: str) -> Job | None:
-        """The job that was made with an Idempotency-Key."""
-        return next(self._select("owner = ? AND key = ?", owner, key), None)
+        """The job that was made with an Idempotency-Key, unless it has expired."""
+        where = f"owner = ? AND key = ? AND {_KEPT}"
+        return next(self._select(where, owner, key, time.time()), None)
 
     def unfinished(self) -> list[Job]:
         """Queued and running jobs, oldest first."""
@@ -157,16 +181,21 @@ class Store:
             self.delete(job.id)
 
     def make_room(self, needed: int, limit: int) -> bool:
-        """Delete the oldest ended jobs until ``needed`` more bytes fit in; whether they do."""
+        """Delete the oldest ended jobs until ``needed`` more bytes fit in; whether they do.
+
+        Nothing is deleted in vain: if they cannot fit, all stays.
+        """
         with self._lock:
-            row = self._database.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
-        free = limit - int(row[0])
+            row = self._database.execute(_SIZES).fetchone()
+        used, may_go = int(row[0]), int(row[1])
+        if used - may_go + needed > limit:
+            return False
         for job in self._select("expires IS NOT NULL AND bytes > 0"):
-            if free >= needed:
+            if used + needed <= limit:
                 break
             self.delete(job.id)
-            free += job.bytes
-        return free >= needed
+            used -= job.bytes
+        return used + needed <= limit
 
     def _sweep(self) -> None:
         """Remove what a killed process left: half-written files, and those of no job."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,7 @@ _WORDS: Mapping[str, Callable[[Item], str]] = {
     "bool_parsing": lambda _: "must be true or false",
     "finite_number": lambda _: "must be a number",
     "literal_error": lambda item: f"must be {_listed(item['ctx']['expected'])}",
+    "string_too_short": lambda _: "must not be empty: leave it out, or give it a value",
     "string_too_long": lambda item: f"must have at most {item['ctx']['max_length']} characters",
 }
 
@@ -32,9 +34,20 @@ def sentence(item: Item, fields: Mapping[str, Any]) -> str:
     else:
         words = _WORDS.get(item["type"])
         wanted = words(item) if words else f"is wrong: {item['msg']}"
-    if len(given) > _SHOWN:
+    if not given or len(given) > _SHOWN:
         return f"{name} {wanted}"
     return f"{name} {wanted}, not {given}"
+
+
+def for_callers(message: str) -> str:
+    """A message of the library without what a caller of the service cannot do."""
+    message = re.sub(r",? or raise the limit", "", message)
+    return re.sub(r"\(--(\w+)\)", r"(parameter \1)", message)
+
+
+def waiting(count: int, what: str) -> str:
+    """``3 jobs are waiting``."""
+    return f"1 {what} is waiting" if count == 1 else f"{count or 'no'} {what}s are waiting"
 
 
 def _meant(name: str, fields: Mapping[str, Any]) -> str:

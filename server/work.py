@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.blobs import Blob, keep
-from server.negotiate import by_accept
-from srnet.errors import Cancelled
+from server.negotiate import acceptable, by_accept
+from srnet.errors import Cancelled, OutputError
 from srnet.image import FORMATS, Header, read_header
 from srnet.options import Options, output_format
 from srnet.upscaler import Upscaler, consistency_db, write
@@ -95,13 +95,22 @@ def decided(task: Task, header: Header) -> Options:
 
     Raises:
         TooLargeError: above the limit of pixels.
-        OutputError: that format cannot hold it.
+        OutputError: no format that the caller takes can hold it.
     """
     natural = output_format(header.format, header.frames, task.options)
-    chosen = task.options.format or by_accept(task.accept, natural)
-    options = replace(task.options, format=chosen)
-    task.upscaler.check_output(header, options)
-    return options
+    asked = task.options.format
+    choices = [asked] if asked else acceptable(task.accept, natural)
+    refused: OutputError | None = None
+    for chosen in choices:
+        options = replace(task.options, format=chosen)
+        try:
+            task.upscaler.check_output(header, options)
+        except OutputError as error:
+            refused = refused or error  # what was wanted most
+        else:
+            return options
+    assert refused is not None
+    raise refused
 
 
 def enlarge(task: Task, stop: Stop) -> Result:

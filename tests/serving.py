@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.app import create_app
+from server.main import Server
 from server.prompt import prompt
 from server.service import Service
 from server.settings import Settings
@@ -58,7 +59,7 @@ class HeldEngine:
             with self._turnstile.turn():
                 self.batches += 1
                 if not self._free.is_set():
-                    assert self._one.acquire(timeout=20)
+                    assert self._one.acquire(timeout=60)
                 if self.error is not None:
                     raise self.error
                 result = batch.repeat(s, 1).repeat(s, 2)
@@ -92,13 +93,12 @@ def served(folder: Path, wait: bool = True, fake: bool = True, **settings: Any) 
     config = uvicorn.Config(
         app,
         port=0,
-        http=prompt(app.state.service.settings.stall_seconds),
+        http=prompt(app.state.service.settings),
         log_level="critical",
         server_header=False,
         ws="none",
     )
-    config.timeout_graceful_shutdown = 2
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.service)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -106,16 +106,16 @@ def served(folder: Path, wait: bool = True, fake: bool = True, **settings: Any) 
         until(lambda: not wait or app.state.service.opened.is_set())
         engine.batches = 0  # those of warming up
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Served(app, client, port, engine)
     finally:
         engine.let_go()
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
 
 
-def until(condition: Callable[[], Any], seconds: float = 10) -> None:
-    """Wait for a condition; fails if it does not come true."""
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait for a condition, generously: machines may be busy; fails if it does not come true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

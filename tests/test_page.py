@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from srnet.image import Image, encode, read_header
@@ -318,6 +319,21 @@ def test_errors_say_what_the_service_said(page: Page, tmp_path: Path, picture: P
     expect(page.at.locator("#live")).to_contain_text(re.compile("failed|finished"))
     assert page.at.locator("#list .name").first.text_content() == hostile.name
     page.finish(1)  # the other one is not held up
+
+
+def test_half_a_picture_is_not_shown_as_if_it_were_whole(page: Page, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    half = tmp_path / "half.jpg"
+    PIL.Image.fromarray(values).save(half)
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    page.add(half)
+    page.go()
+    expect(page.rows("failed")).to_contain_text("Not a picture that can be read")
+    caption = page.at.locator("#caption.error")
+    expect(caption).to_contain_text(re.compile(r"\(request [\w.-]+\)"))  # though its job failed
+    expect(page.at.locator("#cover")).to_contain_text("No preview")
+    expect(page.at.locator("#stage img:visible")).to_have_count(0)
+    expect(page.at.locator("#list img.thumb")).to_have_count(0)
 
 
 def test_an_option_that_cannot_work_is_explained(page: Page, picture: Path) -> None:

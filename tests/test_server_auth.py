@@ -52,7 +52,14 @@ def test_without_a_valid_key(server: Served, method: str, path: str, headers: di
 
 @pytest.mark.parametrize(
     "headers",
-    [{"authorization": "Bearer one"}, {"authorization": "bearer two"}, {"x-api-key": "two"}],
+    [
+        {"authorization": "Bearer one"},
+        {"authorization": "bearer two"},
+        {"x-api-key": "two"},
+        {"authorization": "Bearer wrong", "x-api-key": "two"},
+        {"authorization": "Basic b25l", "x-api-key": "two"},
+        {"authorization": "Bearer two", "x-api-key": "wrong"},
+    ],
 )
 def test_with_a_key(server: Served, headers: dict) -> None:
     assert server.client.post("/v1/upscale", content=picture(), headers=headers).is_success
@@ -83,10 +90,12 @@ def test_listed_origin_may_call(server: Served) -> None:
     allowed = server.client.options("/v1/upscale", headers=headers)
     assert allowed.headers["access-control-allow-origin"] == ORIGIN
     headers["origin"] = "https://other.example"
-    assert (
-        "access-control-allow-origin"
-        not in server.client.options("/v1/upscale", headers=headers).headers
-    )
+    refused = server.client.options("/v1/upscale", headers=headers)
+    problem(refused, 403, "forbidden-origin")
+    assert "access-control-allow-origin" not in refused.headers
+    headers = {"origin": ORIGIN, "access-control-request-method": "PATCH"}
+    refused = server.client.options("/v1/upscale", headers=headers)
+    assert "HEAD" in problem(refused, 400, "malformed-request")
 
 
 def test_origins_are_off_by_default(tmp_path) -> None:
@@ -98,3 +107,14 @@ def test_origins_are_off_by_default(tmp_path) -> None:
         assert server.client.post("/v1/upscale", content=picture(), headers=own).is_success
         foreign = server.client.post("/v1/upscale", content=picture(), headers={"origin": ORIGIN})
         problem(foreign, 403, "forbidden-origin")
+
+
+def test_only_listed_host_names_are_served(tmp_path) -> None:
+    with served(tmp_path, hosts="localhost, pictures.example, [::1]") as server:
+        for host in ("localhost", "LOCALHOST:80", "pictures.example:8000", "[::1]:8000", "[::1]"):
+            assert server.client.get("/v1/models", headers={"host": host}).is_success
+        for host in ("evil.example", "localhost.evil.example", "127.0.0.1", ""):
+            headers = {"host": host, "origin": f"http://{host}"}
+            refused = server.client.post("/v1/upscale", content=picture(), headers=headers)
+            problem(refused, 421, "unknown-host")
+            assert server.client.get("/livez", headers={"host": host}).is_success

@@ -27,6 +27,16 @@ def test_settings_are_printed(monkeypatch, capsys) -> None:
     assert "[MB]" in text
 
 
+def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SRNET_RUNING", "3")
+    for fine in ("SRNET_DEBUG", "SRNET_SERVICE_HOST", "SRNET_PORT_8000_TCP_ADDR"):
+        monkeypatch.setenv(fine, "0")
+    assert main(["serve", "--print-settings"]) == 0
+    assert capsys.readouterr().err == (
+        "srnet: warning: SRNET_RUNING is no setting and is ignored: did you mean SRNET_RUNNING?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("variables", "says"),
     [

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import io
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 
 from server.gate import Gate
 from server.problems import Problem
+from server.prompt import prompt
+from server.settings import Settings
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
 
 
@@ -93,7 +98,7 @@ def test_small_picture_passes_between_the_tiles_of_a_large_job(tmp_path: Path) -
         thread, results = post(server)
         until(lambda: len(server.engine._turnstile._waiting) == 1)
         server.engine.let_go(2)
-        thread.join(10)
+        thread.join(60)
         assert results[0].status_code == 200
         state = server.client.get(f"/v1/jobs/{job['id']}").json()
         assert state["state"] == "running"
@@ -206,3 +211,41 @@ def test_many_at_once_all_get_an_answer(tmp_path: Path) -> None:
             thread.join(20)
             assert opened(results[0].content).size == (80 + 2 * i, 80)
         assert not server.spooled()
+
+
+def test_streams_have_an_end(tmp_path: Path) -> None:
+    with served(tmp_path, streams=2) as server:
+        server.engine.hold()
+        job = server.client.post("/v1/jobs", content=picture()).headers["location"]
+        stream = functools.partial(server.client.stream, "GET", f"{job}/events")
+        with stream() as first, stream() as second:
+            assert (first.status_code, second.status_code) == (200, 200)
+            refused = server.client.get(f"{job}/events")
+            problem(refused, 503, "busy")
+            assert int(refused.headers["retry-after"]) > 0
+            assert server.client.get(job).is_success
+        until(lambda: server.app.state.jobs._streams == 0)
+        assert server.client.head(f"{job}/events").is_success
+        until(lambda: server.app.state.jobs._streams == 0)
+
+
+def test_connections_beyond_the_limit_are_told_their_health_only(tmp_path: Path) -> None:
+    address = "127.0.0.1"
+    with served(tmp_path, connections=4) as server, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            silent = socket.create_connection((address, server.port))
+            stack.enter_context(silent)
+        refused = server.client.get("/v1/models")
+        problem(refused, 503, "busy")
+        assert refused.headers["connection"] == "close"
+        assert int(refused.headers["retry-after"]) > 0
+        for path in ("/livez", "/readyz"):
+            assert server.client.get(path).is_success
+        stack.close()
+        until(lambda: server.client.get("/v1/models").is_success)
+
+
+def test_few_files_mean_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    assert prompt(Settings()).most == 96
+    assert prompt(Settings(connections=50)).most == 50

@@ -201,7 +201,8 @@ def test_oldest_results_make_room(tmp_path: Path) -> None:
         there = [server.client.get(f"/v1/jobs/{job['id']}").status_code for job in jobs]
         assert there == [404, 404, 200, 200, 200]
         assert files(tmp_path) == [".result"] * 3
-        problem(make(server, picture(200, 200, "BMP")), 503, "busy")
+        told = problem(make(server, picture(200, 200, "BMP")), 422, "too-large-to-keep")
+        assert "/v1/upscale" in told
 
 
 def test_jobs_survive_a_restart(tmp_path: Path) -> None:

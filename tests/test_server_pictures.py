@@ -9,6 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from server.wording import waiting
 from srnet.errors import DeviceError
 from tests.serving import Served, opened, picture, problem, served, until
 
@@ -202,3 +203,37 @@ def test_long_results_go_through_a_file_that_is_removed(
     monkeypatch.setattr("server.upload.IN_MEMORY", 10)
     assert server.client.post("/v1/upscale", content=picture()).content == short
     until(lambda: not server.spooled())
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("image/jpeg, image/png;q=0.5", "image/png"),
+        ("image/jpeg, image/webp;q=0.5, image/png;q=0.2", "image/webp"),
+        ("image/jpeg, */*;q=0.1", "image/png"),
+        ("image/jpeg", None),
+        ("image/jpeg, image/png;q=0", None),
+    ],
+)
+def test_accept_falls_back_to_what_can_hold_the_picture(
+    server: Served, accept: str, media: str | None
+) -> None:
+    headers = {"accept": accept}
+    sent = picture(mode="RGBA")
+    answer = server.client.post("/v1/upscale", content=sent, headers=headers)
+    if media is None:
+        told = problem(answer, 422, "cannot-write")
+        assert "(parameter background)" in told
+        assert "--" not in told
+    else:
+        assert answer.headers["content-type"] == media
+    answer = server.client.post("/v1/upscale?background=ffffff", content=sent, headers=headers)
+    assert answer.headers["content-type"] == "image/jpeg"
+
+
+def test_messages_say_what_a_caller_can_do(server: Served) -> None:
+    answer = server.client.post("/v1/upscale?scale=16", content=picture(5000, 1000))
+    told = problem(answer, 422, "too-many-pixels")
+    assert told.endswith(": choose a smaller scale")
+    assert waiting(1, "job") == "1 job is waiting"
+    assert waiting(2, "job") == "2 jobs are waiting"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -44,15 +46,19 @@ class Process:
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("SRNET_")},
             "SRNET_DATA_DIR": str(folder / "data"),
+            "SRNET_DRAIN_SECONDS": "0",
             **settings,
         }
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, stderr=log
             )
-        until(lambda: "ready: fake" in self.log, 30)
+        until(lambda: "ready: fake" in self.log)
         port = self.log.split("listening on http://127.0.0.1:")[1].split()[0]
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+        address = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=address, timeout=60)
+        each = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
+        self.newcomer = httpx.Client(base_url=address, timeout=60, limits=each)
 
     @property
     def log(self) -> str:
@@ -69,6 +75,7 @@ def process(folder: Path, **settings: str) -> Iterator[Process]:
         yield running
     finally:
         running.client.close()
+        running.newcomer.close()
         running.process.kill()
         running.process.wait()
 
@@ -85,14 +92,14 @@ def test_kill_in_the_middle_of_a_job_and_restart(tmp_path: Path) -> None:
         location = first.client.post(
             "/v1/jobs", content=picture(150, 150), headers=headers
         ).headers["location"]
-        queued = first.client.post("/v1/jobs", content=picture(30, 30)).headers["location"]
+        queued = first.client.post("/v1/jobs", content=picture(30)).headers["location"]
         until(lambda: first.client.get(location).json()["progress"] > 0)
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         assert job_files(tmp_path) == [".input", ".input", ".result"]
     with process(tmp_path) as second:
-        until(lambda: second.state(location) == "done", 20)
-        until(lambda: second.state(queued) == "done", 20)
+        until(lambda: second.state(location) == "done")
+        until(lambda: second.state(queued) == "done")
         assert opened(second.client.get(f"{location}/result").content).size == (300, 300)
         assert opened(second.client.get(f"{done}/result").content).size == (40, 28)
         again = second.client.post("/v1/jobs", content=picture(150, 150), headers=headers)
@@ -106,7 +113,7 @@ def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
         until(lambda: first.client.get(location).json()["progress"] > 0)
         start = time.monotonic()
         first.process.send_signal(signal.SIGTERM)
-        assert first.process.wait(10) == 0
+        assert first.process.wait(60) == 0
         assert time.monotonic() - start < 3
         assert "Traceback" not in first.log
         assert job_files(tmp_path) == [".input"]
@@ -118,9 +125,47 @@ def test_terminating_while_the_models_load_exits_0(tmp_path: Path) -> None:
     environment = {**os.environ, "SRNET_DATA_DIR": str(tmp_path), "SRNET_PORT": "0"}
     command = [sys.executable, "-m", "srnet", "serve"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    until((tmp_path / "lock").exists, 30)
+    until((tmp_path / "lock").exists)
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
+
+
+def test_terminating_during_an_upload_refuses_it_within_the_grace_period(tmp_path: Path) -> None:
+    with process(tmp_path, SRNET_GRACE_SECONDS="3") as first:
+        address = ("127.0.0.1", first.client.base_url.port)
+        with socket.create_connection(address, timeout=60) as upload:
+            head = "POST /v1/upscale HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n"
+            upload.sendall(f"{head}Content-Length: 100000\r\n\r\nabc".encode())
+            until(lambda: "srnet_uploads 1.0" in first.client.get("/metrics").text)
+            start = time.monotonic()
+            first.process.send_signal(signal.SIGTERM)
+            answer = http.client.HTTPResponse(upload)
+            answer.begin()
+            told = json.loads(answer.read())
+        assert first.process.wait(60) == 0
+        assert time.monotonic() - start < 3
+        assert (answer.status, told["type"]) == (503, "/docs#not-ready")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) > 0
+        assert told["request_id"] == answer.headers["x-request-id"] == "mine"
+        assert "Traceback" not in first.log
+
+
+def test_readiness_is_seen_to_end_before_the_port_closes(tmp_path: Path) -> None:
+    with process(tmp_path, SRNET_GRACE_SECONDS="60", SRNET_DRAIN_SECONDS="2") as first:
+        job = first.client.post("/v1/jobs", content=picture()).headers["location"]
+        until(lambda: first.state(job) == "done")
+        first.process.send_signal(signal.SIGTERM)
+        until(lambda: first.newcomer.request("GET", "/readyz").status_code == 503)
+        assert int(first.newcomer.request("GET", "/readyz").headers["retry-after"]) > 0
+        for path in ("/v1/upscale", "/v1/jobs"):
+            refused = first.newcomer.request("POST", path, content=picture())
+            assert (refused.status_code, refused.json()["type"]) == (503, "/docs#not-ready")
+            assert int(refused.headers["retry-after"]) > 0
+        assert first.newcomer.request("GET", job).json()["state"] == "done"
+        assert opened(first.newcomer.request("GET", f"{job}/result").content).size == (40, 28)
+        assert first.process.wait(60) == 0
+        assert "Traceback" not in first.log
 
 
 def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
@@ -129,7 +174,7 @@ def test_terminating_lets_a_request_finish(tmp_path: Path) -> None:
         assert min(times) < 0.03  # Nagle's algorithm would hold each answer for 0.04
         with first.client.stream("GET", "/livez"):
             first.process.send_signal(signal.SIGTERM)
-            assert first.process.wait(10) == 0
+            assert first.process.wait(60) == 0
 
 
 def test_connections_without_a_request_are_cut_off(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 
-from tests.serving import Served, picture, problem, served
+from srnet.card import Card
+from tests.serving import Served, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def test_models_are_the_cards(server: Served) -> None:
     (card,) = server.client.get("/v1/models").json()
     assert card["family"] == "fake"
     assert card["scale"] == 2
-    assert {"licence", "metrics", "training", "data", "halo"} <= card.keys()
+    assert card.keys() == {field.name for field in fields(Card)} | {"family", "scale"}
 
 
 def test_metrics_count_work_and_refusals(server: Served) -> None:
@@ -63,9 +65,9 @@ def test_paths_that_do_not_exist_make_no_labels(server: Served) -> None:
     ("method", "path", "allowed"),
     [
         ("GET", "/v1/upscale", "POST, PUT"),
-        ("PATCH", "/v1/jobs/abc", "GET, DELETE"),
+        ("PATCH", "/v1/jobs/abc", "GET, HEAD, DELETE"),
         ("POST", "/livez", "GET, HEAD"),
-        ("PUT", "/app.js", "GET"),
+        ("PUT", "/app.js", "GET, HEAD"),
     ],
 )
 def test_wrong_method(server: Served, method: str, path: str, allowed: str) -> None:
@@ -86,7 +88,7 @@ def test_wrong_method(server: Served, method: str, path: str, allowed: str) -> N
     ],
 )
 def test_what_is_no_http_gets_a_problem_too(server: Served, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(sent)
         answer = http.client.HTTPResponse(connection)
         answer.begin()
@@ -95,6 +97,50 @@ def test_what_is_no_http_gets_a_problem_too(server: Served, sent: bytes) -> None
     assert answer.headers["content-type"] == "application/problem+json"
     assert told["type"] == "/docs#malformed-request"
     assert told["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/app.js", "/docs", "/openapi.json", "/metrics", "/v1/models", "/v1/jobs/ID"]
+)
+def test_head_works_wherever_get_does(server: Served, path: str) -> None:
+    job = server.client.post("/v1/jobs", content=picture()).json()
+    path = path.replace("ID", job["id"])
+    got, head = server.client.get(path), server.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    for part in ("events", "result") if job["id"] in path else ():
+        until(lambda: server.client.get(path).json()["state"] == "done")
+        head = server.client.head(f"{path}/{part}")
+        assert (head.status_code, head.content) == (200, b"")
+    problem(server.client.get("/v1/jobs/nope"), 404, "not-found")
+    assert server.client.head("/v1/jobs/nope").status_code == 404
+    assert server.client.head("/v1/upscale").headers["allow"] == "POST, PUT"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=abc", "bytes=999999-", "bytes=0-3"])
+@pytest.mark.parametrize("path", ["/", "/app.js"])
+def test_ranges_of_the_page_are_ignored(server: Served, path: str, wanted: str) -> None:
+    answer = server.client.get(path, headers={"range": wanted})
+    assert answer.status_code == 200
+    assert answer.content == server.client.get(path).content
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/docs.css"])
+def test_what_the_browser_has_is_not_sent_again(server: Served, path: str) -> None:
+    tag = server.client.get(path).headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = server.client.get(path, headers={"if-none-match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+        assert again.headers["cache-control"] == "no-cache"
+    assert server.client.get(path, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/upscale/"), ("GET", "/livez/"), ("GET", "/v1/models/")]
+)
+def test_slash_at_the_end_is_another_address(server: Served, method: str, path: str) -> None:
+    problem(server.client.request(method, path), 404, "not-found")
 
 
 @pytest.mark.parametrize("given", ["abc-1.2_Z", "x" * 64])
@@ -172,3 +218,25 @@ def test_openapi_tells_of_bodies_and_errors(server: Served) -> None:
             for status, response in operation["responses"].items():
                 if status >= "400":
                     assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_openapi_has_an_example_of_everything(server: Served) -> None:
+    document = server.client.get("/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert {"405", "500"} <= operation["responses"].keys(), path
+            for parameter in operation.get("parameters", []):
+                assert parameter["schema"].get("examples"), (path, parameter["name"])
+                assert parameter["description"], (path, parameter["name"])
+            for status, response in operation["responses"].items():
+                for name, header in response["headers"].items():
+                    assert status >= "400" or "example" in header, (path, name)
+                for media, content in response.get("content", {}).items():
+                    told = "example" in content or content.get("examples")
+                    assert told or media.startswith("image/"), (path, status, media)
+    accepted = [p["name"] for p in document["paths"]["/v1/jobs"]["post"]["parameters"]]
+    assert {"Accept", "idempotency-key"} <= set(accepted)
+    models = document["paths"]["/v1/models"]["get"]["responses"]["200"]["content"]
+    assert models["application/json"]["schema"]["items"] == {
+        "$ref": "#/components/schemas/ModelCard"
+    }

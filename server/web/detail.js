@@ -1,7 +1,7 @@
 // The chosen picture, large: what the viewer shows of it, and the facts below.
 
 import { element } from "./list.js";
-import { ACTIVE, MAX_AGAIN_PIXELS, MAX_PREVIEW_PIXELS } from "./queue.js";
+import { ACTIVE, MAX_AGAIN_PIXELS, MAX_PREVIEW_PIXELS, unreadable } from "./queue.js";
 import * as text from "./text.js";
 import { Viewer } from "./viewer.js";
 
@@ -42,7 +42,9 @@ export class Detail {
   /** Show the chosen picture as it is now. */
   update(estimate) {
     const { item } = this;
-    const layers = item && [item.id, item.width, item.result?.url, item.result && this.view].join();
+    const { result } = item ?? {};
+    const made = [result?.url, result && this.view];
+    const layers = item && [item.id, item.width, ...made, unreadable(item)].join();
     if (layers !== this.shown) {
       this.shown = layers;
       this.trouble = "";
@@ -80,6 +82,11 @@ export class Detail {
     if (!item.result) {
       this.viewer.compare(false);
       this.viewer.show("left", "", "", "");
+      if (unreadable(item)) {
+        this.viewer.show("right", "", "", "");
+        this.cover("No preview: this file cannot be read.");
+        return;
+      }
       if (item.width) this.viewer.setSize(item.width, item.height);
       const seen = await this.viewer.show("right", item.url, "Original", `${item.name}, original`);
       if (!seen && !stale()) this.cover("No preview: this browser cannot show this file.");

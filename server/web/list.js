@@ -1,6 +1,6 @@
 // The list of pictures: one line each, with its state and what can be done with it.
 
-import { ACTIVE, worthAgain } from "./queue.js";
+import { ACTIVE, unreadable, worthAgain } from "./queue.js";
 import * as text from "./text.js";
 
 export class List {
@@ -38,6 +38,7 @@ export class List {
     cancel.hidden = !active;
     remove.hidden = active;
     again.hidden = !worthAgain(item);
+    if (unreadable(item)) parts.thumb.replaceWith(element("span", "thumb blank"));
     if (focused && document.activeElement?.hidden !== false) select.focus();
   }
 
@@ -74,7 +75,7 @@ export class List {
     bar.max = 1;
     row.append(select, again, cancel, remove, bar);
     this.root.append(row);
-    const parts = { row, select, status, bar, cancel, again, remove };
+    const parts = { row, select, thumb, status, bar, cancel, again, remove };
     this.rows.set(item, parts);
     return parts;
   }

@@ -17,6 +17,9 @@ export function worthAgain(item) {
   return failed || item.state === "cancelled";
 }
 
+/** Whether the service could not read the file, so that what a browser makes of it misleads. */
+export const unreadable = (item) => item.state === "failed" && item.error.status === 415;
+
 let count = 0;
 
 function newItem(file) {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from srnet.cli.console import say
 from srnet.cli.options import flag, option
 from srnet.errors import OptionError, SetupError, SRNetError
 
@@ -37,6 +38,7 @@ def serve(
     """
     given = {"host": host, "port": port}
     settings = _settings({name: value for name, value in given.items() if value is not None})
+    _warn()
     if print_settings:
         _print(settings)
         return
@@ -65,6 +67,13 @@ def _settings(given: dict[str, Any]) -> Settings:
     except ValidationError as error:
         wrong = (f"SRNET_{_name(item['loc'])}: {item['msg']}" for item in error.errors())
         raise OptionError("; ".join(wrong)) from error
+
+
+def _warn() -> None:
+    from server.settings import misspelt
+
+    for sentence in misspelt(os.environ):
+        say(f"srnet: warning: {sentence}")
 
 
 def _name(location: tuple[int | str, ...]) -> str:
