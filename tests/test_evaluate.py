@@ -95,9 +95,17 @@ def test_engine_is_pytorch_unless_asked(
     assert taken == ["torch", "openvino"]
 
 
-def test_photo_degradation_scores_the_same_twice(folder: Path, tiny_weights: dict) -> None:
-    command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json", "--photo"]
-    assert CliRunner().invoke(app, command).stdout == CliRunner().invoke(app, command).stdout
+@pytest.mark.parametrize("kind", ["--photo", "--mild"])
+def test_drawn_degradations_score_the_same_twice(
+    folder: Path, tiny_weights: dict, kind: str
+) -> None:
+    command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json"]
+    first, again, plain = (
+        CliRunner().invoke(app, [*command, *more]).stdout for more in ([kind], [kind], [])
+    )
+    assert first == again
+    assert f"{folder.name} {kind[2:]}" in first
+    assert json.loads(first)[0]["psnr"] < json.loads(plain)[0]["psnr"]
 
 
 BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside

@@ -103,3 +103,13 @@ def test_what_is_drawn_has_the_documented_shares() -> None:
     assert (min(qualities), max(qualities)) == (30, 95)
     assert 0.2 <= min(min(d.blur) for d in hurt if all(d.blur)) <= 0.25
     assert max(d.noise for d in hurt) <= 6.0
+
+
+def test_vivid_exchanges_channels_and_leaves_greys() -> None:
+    high = torch.randint(0, 256, (3, 4, 4, 3), dtype=torch.uint8)
+    high[2] = high[2, ..., :1]
+    order = torch.tensor([[0, 1, 2], [2, 0, 1], [1, 2, 0]])
+    same, turned, grey = simulate.vivid(high, torch.tensor([1.0, 1.0, 4.0]), order)
+    assert same.equal(high[0])
+    assert turned.equal(high[1][..., [2, 0, 1]])
+    assert grey.equal(high[2])
