@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.bench import race, runner, scaling
+from tests.bench import peers, race, runner, scaling
 from tests.bench.process import Usage, measured
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
@@ -117,6 +118,43 @@ def test_networks_of_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result == [7, 0, 0]).all()  # RGB, though OpenCV has BGR
     with pytest.raises(ValueError, match=r"FSRCNN_x4\.pb"):
         runner.on_arrays("FSRCNN_x2.pb", 4)
+
+
+class FakeNcnn:
+    """A network that repeats pixels, once too often where it is told to."""
+
+    def __init__(self, times: int) -> None:
+        self.Net, self.Mat, self.times = (lambda: self), np.array, times
+        self.load_param = self.load_model = lambda name: "missing" in name
+        self.input_names, self.output_names = (lambda: ["in"]), (lambda: ["out"])
+        self.create_extractor = lambda: self
+
+    def input(self, name: str, planes: np.ndarray) -> None:
+        assert name == "in"
+        assert planes.dtype == np.float32
+        self.planes = planes
+
+    def extract(self, name: str) -> tuple[int, np.ndarray]:
+        assert name == "out"
+        return 0, self.planes.repeat(self.times, 1).repeat(self.times, 2) * 1.5
+
+
+def test_networks_of_ncnn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rgb = np.arange(36, dtype=np.uint8).reshape(3, 4, 3) * 7
+    expected = (rgb.repeat(2, 0).repeat(2, 1) * 1.5).clip(0, 255).round()
+    monkeypatch.setitem(sys.modules, "ncnn", FakeNcnn(2))
+    assert abs(runner.on_arrays("net.param", 2)(rgb) - expected).max() <= 1
+    with pytest.raises(ValueError, match="not x4"):
+        runner.on_arrays("net.param", 4)(rgb)
+    with pytest.raises(ValueError, match="no network"):
+        runner.on_arrays("missing.param", 2)
+    peer = [p.name for p in peers.others([Path("net.param"), Path("FSRCNN_x2.pb")], 2)]
+    assert peer[-2:] == ["ncnn net", "OpenCV FSRCNN_x2"]
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    PIL.Image.fromarray(rgb).save(source)
+    monkeypatch.setattr(sys, "argv", ["runner", "net.param", "2", str(source), str(target)])
+    runpy.run_path(runner.__file__, run_name="__main__")
+    assert abs(np.asarray(PIL.Image.open(target)) - expected).max() <= 1
 
 
 def test_the_memory_of_a_process_is_its_own() -> None:

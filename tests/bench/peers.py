@@ -1,4 +1,4 @@
-"""Who runs in the race: srnet, the filters of Pillow, networks of OpenCV, any command."""
+"""Who runs in the race: srnet, the filters of Pillow, networks of OpenCV and ncnn, any command."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ def ours(
 
 
 def others(weights: Iterable[Path], scale: int) -> Iterator[Peer]:
-    """The filters of Pillow, and OpenCV with each file of weights."""
+    """The filters of Pillow, and OpenCV or ncnn (``.param``) with each file of weights."""
     named = {f"Pillow {kind}": kind for kind in runner.FILTERS}
-    named |= {f"OpenCV {file.stem}": str(file) for file in weights}
+    for file in weights:
+        named[f"{'ncnn' if file.suffix == '.param' else 'OpenCV'} {file.stem}"] = str(file)
     script = (sys.executable, "-I", runner.__file__)
     for name, kind in named.items():
         command = (*script, kind, str(scale), "{input}", "{output}")

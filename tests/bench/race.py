@@ -1,7 +1,8 @@
 """srnet and other upscalers on the same pictures: quality, time, memory. A table, and JSON.
 
 ``python -m tests.bench.race FOLDER --scale 4 [--models clean fast] [--precisions auto int8]
-[--opencv FSRCNN_x4.pb] [--command 'name=program -i {input} -o {output}'] [--json race.json]``
+[--opencv FSRCNN_x4.pb] [--ncnn span_x4.param] [--command 'name=program -i {input} -o {output}']
+[--json race.json]``
 
 Every picture goes through all in turn (A B A B), in two ways: as a **whole process**, a fresh one
 for each picture and run, from file to file, start and loading included (srnet as its command, which
@@ -236,6 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--engines", nargs="+", default=["auto"])
     parser.add_argument("--precisions", nargs="+", default=["auto"])
     parser.add_argument("--opencv", nargs="+", type=Path, default=[], help="dnn_superres weights")
+    parser.add_argument("--ncnn", nargs="+", type=Path, default=[], help=".param, .bin beside it")
     parser.add_argument("--command", action="append", type=command, default=[])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--limit", type=int, help="pictures")
@@ -244,7 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
     peers = [*ours(given.models, given.engines, given.precisions, given.scale)]
-    peers += [*others(given.opencv, given.scale), *given.command]
+    peers += [*others([*given.opencv, *given.ncnn], given.scale), *given.command]
     report = race(given.folder, given.scale, peers, given.runs, given.limit)
     sys.stdout.write(shown(report, given.by) + "\n")
     if given.json:
