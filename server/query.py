@@ -57,6 +57,14 @@ class Wishes(BaseModel):
         None, ge=1, le=100, description="For JPEG, WebP and AVIF.", examples=[90]
     )
     lossless: bool = Field(False, description="For WebP.", examples=[True])
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field(
+        "4:4:4",
+        description="Of colour in JPEG and AVIF; 4:4:4 keeps all of it.",
+        examples=["4:2:0"],
+    )
+    png_level: int = Field(
+        3, ge=0, le=9, description="For PNG: 0 is quick and large.", examples=[6]
+    )
     background: str | None = Field(
         None,
         pattern=r"^#?[0-9A-Fa-f]{6}$",
@@ -90,6 +98,8 @@ class Wishes(BaseModel):
             format=self.format,
             quality=self.quality,
             lossless=self.lossless,
+            subsampling=self.subsampling,
+            png_level=self.png_level,
             background=(colour[0], colour[1], colour[2]) if colour else None,
             keep_metadata=self.keep_metadata,
             max_pixels=max_pixels,

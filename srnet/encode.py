@@ -9,8 +9,10 @@ to 8 for JPEG, WebP and AVIF, and for animations. WebP and AVIF have no grey of 
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
+from PIL import ImageColor
 
 from srnet.container import FOREIGN, quiet_pillow, upright
 from srnet.errors import OptionError, OutputError
@@ -50,8 +53,8 @@ FORMATS: Mapping[str, Format] = {
     "tiff": Format((".tif", ".tiff"), "image/tiff", 2**31 - 1, sixteen_bit=True),
     "avif": Format((".avif",), "image/avif", 32768, animation=True, quality=85),
 }
-_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-_PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")  # all colour, half of it, a quarter
+PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
 
 
 def encode(
@@ -60,10 +63,10 @@ def encode(
     *,
     quality: int | None = None,
     lossless: bool = False,
-    subsampling: str = "4:4:4",
+    subsampling: str = SUBSAMPLINGS[0],
     keep_metadata: bool = True,
     background: tuple[int, int, int] | None = None,
-    png_level: int | None = None,
+    png_level: int = PNG_LEVEL,
 ) -> bytes:
     """Encode a still (one frame) or an animation as one of ``FORMATS``.
 
@@ -78,11 +81,7 @@ def encode(
     Raises ``OptionError`` for options out of range, ``OutputError`` when the format cannot
     hold the picture.
     """
-    check_options(format, quality, lossless, background)
-    if subsampling not in _SUBSAMPLINGS:
-        raise OptionError(f"subsampling is one of {', '.join(_SUBSAMPLINGS)}, not {subsampling}")
-    if png_level is not None and not 0 <= png_level <= 9:
-        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
+    check_options(format, quality, lossless, background, subsampling, png_level)
     first = _check_alike(frames)
     check_fit(
         format,
@@ -114,6 +113,20 @@ def format_for(path: Path) -> str:
     raise OptionError(
         f"{path.name}: cannot write {path.suffix or 'a file without suffix'}; use one of {every}"
     )
+
+
+def read_colour(text: str) -> tuple[int, int, int]:
+    """Red, green, blue (0-255) of a name of CSS or of ``#RRGGBB``, with or without the sign.
+
+    Raises ``OptionError`` for anything else, alpha included.
+    """
+    digits = re.fullmatch(r"[0-9a-f]{6}", text, re.IGNORECASE)
+    parts: tuple[int, ...] = ()
+    with suppress(ValueError):
+        parts = ImageColor.getrgb(f"#{text}" if digits else text)
+    if len(parts) != 3:
+        raise OptionError(f"a colour such as white or #ffffff, not {text}")
+    return parts[0], parts[1], parts[2]
 
 
 def to_pil(image: Image) -> PIL.Image.Image:
@@ -157,6 +170,8 @@ def check_options(
     quality: int | None,
     lossless: bool,
     background: tuple[int, int, int] | None,
+    subsampling: str = SUBSAMPLINGS[0],
+    png_level: int = PNG_LEVEL,
 ) -> None:
     """Refuse with ``OptionError``, for any picture, what :func:`encode` would refuse."""
     if format not in FORMATS:
@@ -169,13 +184,17 @@ def check_options(
         len(background) == 3 and all(0 <= part <= 255 for part in background)
     ):
         raise OptionError(f"background is three numbers from 0 to 255, not {background}")
+    if subsampling not in SUBSAMPLINGS:
+        raise OptionError(f"subsampling is one of {', '.join(SUBSAMPLINGS)}, not {subsampling}")
+    if not 0 <= png_level <= 9:
+        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
 
 
 def _writer_options(
-    name: str, quality: int | None, lossless: bool, subsampling: str, png_level: int | None
+    name: str, quality: int | None, lossless: bool, subsampling: str, png_level: int
 ) -> dict[str, Any]:
     every: dict[str, dict[str, Any]] = {
-        "png": {"compress_level": _PNG_LEVEL if png_level is None else png_level},
+        "png": {"compress_level": png_level},
         "jpeg": {"subsampling": subsampling},
         "webp": {"lossless": lossless, "exact": lossless},
         "avif": {"subsampling": subsampling},

@@ -38,21 +38,26 @@ from srnet.container import (
 )
 from srnet.encode import (
     FORMATS,
+    PNG_LEVEL,
+    SUBSAMPLINGS,
     Format,
     check_fit,
     check_options,
     encode,
     format_for,
+    read_colour,
     to_pil,
     write_atomic,
 )
-from srnet.errors import DecodeError, PictureError, TooLargeError
+from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "FORMATS",
     "MAX_FRAMES",
+    "PNG_LEVEL",
+    "SUBSAMPLINGS",
     "SUFFIXES",
     "Format",
     "Header",
@@ -65,6 +70,7 @@ __all__ = [
     "format_for",
     "from_array",
     "from_pil",
+    "read_colour",
     "read_file",
     "read_header",
     "read_size",
@@ -90,6 +96,10 @@ def read_file(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
+    except IsADirectoryError as error:
+        raise PictureError(
+            f"{path} is a folder: give one picture, or use srnet upscale on the command line"
+        ) from error
     except OSError as error:
         raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -136,7 +146,12 @@ def from_array(array: npt.ArrayLike) -> Image:
     samples = np.asarray(array)
     if samples.ndim == 2:
         samples = samples[..., None]
-    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+        raise OptionError(
+            "an array is (H, W) for grey, or (H, W, C) with 1 (grey), 2 (grey and alpha), 3 (RGB) "
+            f"or 4 (RGB and alpha) channels, not {np.shape(array)}"
+        )
+    if samples.shape[2] in (2, 4):
         colour, alpha = np.split(samples, [-1], axis=2)
         return Image(np.ascontiguousarray(colour), np.ascontiguousarray(alpha[..., 0]))
     return Image(samples)

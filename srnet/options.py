@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from srnet.errors import OptionError
-from srnet.image import FORMATS, check_options
+from srnet.image import FORMATS, PNG_LEVEL, SUBSAMPLINGS, check_options
 from srnet.sizes import check_target
 
 
@@ -37,6 +37,8 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {  # option: its type,
     "format": (lambda value: isinstance(value, str), f"one of {', '.join(FORMATS)}"),
     "quality": (_whole, "a whole number from 1 to 100"),
     "lossless": (_truth, "True or False"),
+    "subsampling": (lambda value: isinstance(value, str), f"one of {', '.join(SUBSAMPLINGS)}"),
+    "png_level": (_whole, "a whole number from 0 to 9"),
     "keep_metadata": (_truth, "True or False"),
     "background": (_wholes, "three whole numbers from 0 to 255, (red, green, blue)"),
     "tile": _PIXELS,
@@ -67,6 +69,8 @@ class Options:
     format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
     quality: int | None = None  # 1 to 100; None: the format's default
     lossless: bool = False  # WebP
+    subsampling: str = SUBSAMPLINGS[0]  # of the colour in JPEG and AVIF: 4:4:4 keeps all of it
+    png_level: int = PNG_LEVEL  # 0 (quick, large) to 9 (slow, small)
     keep_metadata: bool = True  # colour profile, EXIF and resolution (dpi)
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
@@ -88,7 +92,14 @@ class Options:
         if (self.scale, self.width, self.height, self.fit) != (None, None, None, None):
             check_target(self.scale, self.width, self.height, self.fit)
         any_format = "webp"  # which may be lossy or not, so that all else is still checked
-        check_options(self.format or any_format, self.quality, self.lossless, self.background)
+        check_options(
+            self.format or any_format,
+            self.quality,
+            self.lossless,
+            self.background,
+            self.subsampling,
+            self.png_level,
+        )
 
 
 def output_format(source: str, frames: int, options: Options) -> str:

@@ -64,9 +64,10 @@ class Upscaler:
 
         ``image`` is one of: the bytes of a picture file; a path (the result is written beside
         it as ``<stem>_x<scale><suffix>``, such as ``a_x2.jpg``, and that path comes back; an
-        existing file is never replaced); a PIL image; a numpy array, uint8 or uint16,
-        ``(H, W)`` or ``(H, W, 1)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or
-        ``(H, W, 4)`` RGB and alpha, sRGB-encoded; an :class:`srnet.image.Image`.
+        existing file is never replaced); a PIL image (of an animation the frame that it is at:
+        give the file itself for all of them); a numpy array, uint8 or uint16, ``(H, W)`` or
+        ``(H, W, 1)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGB
+        and alpha, sRGB-encoded; an :class:`srnet.image.Image`.
 
         Raises:
             SRNetError: bad option, bad picture, or no memory; see ``srnet/errors.py``.
@@ -292,6 +293,8 @@ def write(frames: Sequence[Image], options: Options) -> bytes:
         output_format(frames[0].format, len(frames), options),
         quality=options.quality,
         lossless=options.lossless,
+        subsampling=options.subsampling,
+        png_level=options.png_level,
         keep_metadata=options.keep_metadata,
         background=options.background,
     )

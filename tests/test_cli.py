@@ -185,6 +185,26 @@ def test_background(up, here, capsys):
     assert not Path("b.jpg").exists()
     assert up("clear.png", "-o", "b.jpg", "--background", "#ff8000", "-q", "100") == 0
     assert np.abs(read(Path("b.jpg")).rgb.astype(int) - [255, 128, 0]).max() <= 3
+    assert up("clear.png", "-o", "white.jpg", "--background", "white") == 0
+    assert read(Path("white.jpg")).rgb.min() == 255
+    assert up("clear.png", "-o", "c.jpg", "--background", "ff8000", "-q", "100") == 0
+    assert Path("c.jpg").read_bytes() == Path("b.jpg").read_bytes()
+
+
+def test_subsampling_and_png_level(up, here):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    (here / "noise.png").write_bytes(encode([Image(noise)], "png"))
+    for ratio in ("4:4:4", "4:2:0"):
+        assert (
+            up("noise.png", "-o", f"{ratio[2:].replace(':', '')}.jpg", "--subsampling", ratio) == 0
+        )
+    assert up("noise.png", "-o", "usual.jpg") == 0
+    assert Path("44.jpg").read_bytes() == Path("usual.jpg").read_bytes()
+    assert Path("20.jpg").stat().st_size < 0.9 * Path("44.jpg").stat().st_size
+    for level in ("0", "9"):
+        assert up("noise.png", "-o", f"{level}.png", "--png-level", level) == 0
+    assert Path("0.png").stat().st_size > Path("9.png").stat().st_size
+    assert np.array_equal(read(Path("0.png")).rgb, read(Path("9.png")).rgb)
 
 
 def test_metadata_is_kept_unless_stripped(up, here):
@@ -366,7 +386,10 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--strength", "2"], "strength must be"),
         (["a.png", "-o", "out", "--tile", "0"], "at least 1"),
         (["a.png", "-o", "out", "--quality", "0"], "quality is 1 to 100"),
-        (["a.png", "-o", "out", "--background", "red"], "--background is a colour"),
+        (["a.png", "-o", "out", "--background", "reddish"], "--background is a colour"),
+        (["a.png", "-o", "out", "--background", "#ff000080"], "--background is a colour"),
+        (["a.png", "-o", "out", "--subsampling", "4:1:1"], "one of 4:4:4, 4:2:2, 4:2:0"),
+        (["a.png", "-o", "out", "--png-level", "10"], "0 to 9"),
         (["a.png", "-o", "out", "-f", "jpeg", "--lossless"], "without loss"),
         (["a.png", "-o", "out", "--name", "{stem}_{when}{suffix}"], "{when}"),
         (["a.png", "-o", "out", "--name", "{scale}{suffix}", "--width", "9"], "only known with"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageCms
 
-from srnet.errors import DecodeError, OptionError, OutputError
+from srnet.errors import DecodeError, OptionError, OutputError, PictureError
 from srnet.image import (
     FORMATS,
     SUFFIXES,
@@ -26,6 +26,7 @@ from srnet.image import (
     format_for,
     from_array,
     from_pil,
+    read_file,
     read_header,
     read_size,
     to_pil,
@@ -660,8 +661,13 @@ def test_arrays_are_not_copied_without_need():
     ],
 )
 def test_arrays_that_are_no_pictures(array):
-    with pytest.raises(OptionError):
+    with pytest.raises(OptionError, match=r"samples|\(H, W\)|not empty"):
         from_array(array)
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    with pytest.raises(PictureError, match="is a folder: give one picture"):
+        read_file(tmp_path)
 
 
 def test_alpha_must_fit():

@@ -11,6 +11,7 @@ import pytest
 
 from server.wording import waiting
 from srnet.errors import DeviceError
+from srnet.image import encode, from_array
 from tests.serving import Served, opened, picture, problem, served, until
 
 
@@ -162,6 +163,8 @@ def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
         ("strength=1.5", "strength must be at most 1, not 1.5"),
         ("quality=0", "quality must be at least 1, not 0"),
         ("format=gif", "format must be png, jpeg, webp, tiff or avif, not gif"),
+        ("subsampling=4:1:1", "subsampling must be 4:4:4, 4:2:2 or 4:2:0, not 4:1:1"),
+        ("png_level=10", "png_level must be at most 9, not 10"),
         ("keep_metadata=perhaps", "keep_metadata must be true or false, not perhaps"),
         ("background=red", "background must be written like ffffff, not red"),
         ("background=" + 100 * "f", "background must be written like ffffff"),
@@ -175,6 +178,18 @@ def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
 def test_bad_parameter_is_422_and_named(server: Served, query: str, says: str) -> None:
     answer = server.client.post(f"/v1/upscale?{query}", content=picture())
     assert says in problem(answer, 422, "bad-parameter")
+
+
+def test_subsampling_and_png_level_reach_the_encoder(server: Served) -> None:
+    noise = encode(
+        [from_array(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))], "png"
+    )
+
+    def size(query: str) -> int:
+        return len(server.client.post(f"/v1/upscale?{query}", content=noise).content)
+
+    assert size("format=jpeg&subsampling=4:2:0") < 0.9 * size("format=jpeg")
+    assert size("format=png&png_level=0") > size("format=png&png_level=9")
 
 
 def test_too_many_output_pixels(server: Served) -> None:

@@ -279,6 +279,8 @@ def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: n
         ({"format": 3}, "format must be one of png, jpeg"),
         ({"quality": "90"}, "quality must be a whole number from 1 to 100, not '90'"),
         ({"lossless": "no"}, "lossless must be True or False, not 'no'"),
+        ({"subsampling": 420}, "subsampling must be one of 4:4:4, 4:2:2, 4:2:0, not 420"),
+        ({"png_level": None}, "png_level must be a whole number from 0 to 9"),
         ({"keep_metadata": 1}, "keep_metadata must be True or False, not 1"),
         ({"background": "#ffffff"}, "background must be three whole numbers"),
         ({"tile": 9.0}, "tile must be a whole number of pixels, not 9.0"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +12,7 @@ import typer
 
 from srnet.cli.console import conclude, print_plan, watch
 from srnet.cli.options import RUN, STREAM, Device, Engine, Precision, argument, flag, option
+from srnet.cli.parse import box, colour, format_name, pixels
 from srnet.errors import OptionError
 from srnet.weights import DEFAULT_FAMILY
 
@@ -93,9 +92,24 @@ def upscale(
         ),
     ] = None,
     lossless: Annotated[bool, flag("--lossless", "Write WebP without loss.", _FILE)] = False,
+    subsampling: Annotated[
+        str,
+        option(
+            "RATIO",
+            "Of colour, in JPEG and AVIF: 4:4:4 (all of it), 4:2:2 or 4:2:0 (smaller files).",
+            panel=_FILE,
+        ),
+    ] = "4:4:4",
+    png_level: Annotated[
+        int, option("INTEGER", "From 0 (quick, large) to 9 (slow, small), for PNG.", panel=_FILE)
+    ] = 3,
     background: Annotated[
         str | None,
-        option("#RRGGBB", "Colour under transparent pixels where none can be kept.", panel=_FILE),
+        option(
+            "COLOUR",
+            "Such as white or #ffffff: under transparent pixels where none can be kept.",
+            panel=_FILE,
+        ),
     ] = None,
     strip_metadata: Annotated[
         bool, flag("--strip-metadata", "Drop the colour profile, EXIF and dpi.", _FILE)
@@ -166,15 +180,17 @@ def upscale(
         scale=scale,
         width=width,
         height=height,
-        fit=None if fit is None else _box(fit),
+        fit=None if fit is None else box(fit),
         strength=strength,
-        format=None if format_ is None else _format(format_),
+        format=None if format_ is None else format_name(format_),
         quality=quality,
         lossless=lossless,
+        subsampling=subsampling,
+        png_level=png_level,
         keep_metadata=not strip_metadata,
-        background=None if background is None else _colour(background),
+        background=None if background is None else colour(background),
         tile=tile,
-        max_pixels=_pixels(max_megapixels),
+        max_pixels=pixels(max_megapixels),
     )
     existing = _existing(overwrite, skip_existing)
     _check_run(jobs, report, as_json, dry_run)
@@ -250,32 +266,3 @@ def _publish(result: Report, report: str | None, as_json: bool, *, plan: bool) -
         typer.echo(result.to_json())
     elif plan:
         print_plan(result)
-
-
-def _format(name: str) -> str:
-    from srnet.image import FORMATS, format_for
-
-    try:
-        return format_for(Path(f"picture.{name}"))
-    except OptionError as error:
-        raise OptionError(f"--format: choose one of {', '.join(FORMATS)}, not {name}") from error
-
-
-def _pixels(megapixels: float) -> int:
-    if not 0 < megapixels < inf:  # also refuses NaN
-        raise OptionError(f"--max-megapixels must be above 0, not {megapixels:g}")
-    return int(megapixels * 1e6)
-
-
-def _box(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text, re.ASCII | re.IGNORECASE)
-    if match is None:
-        raise OptionError(f"--fit is WIDTHxHEIGHT in pixels, such as 1920x1080, not {text}")
-    return int(match[1]), int(match[2])
-
-
-def _colour(text: str) -> tuple[int, int, int]:
-    match = re.fullmatch(r"#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})", text, re.IGNORECASE)
-    if match is None:
-        raise OptionError(f"--background is a colour such as #ffffff (white), not {text}")
-    return int(match[1], 16), int(match[2], 16), int(match[3], 16)
