@@ -10,6 +10,7 @@ Coordinates: pixel ``i`` covers ``[i, i + 1)``, so output pixel ``j`` of a resiz
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,9 @@ Array = npt.NDArray[Any]
 Border = Literal["mirror", "replicate"]
 
 PHASE_REACH = 2  # input pixels each way that an enlarged pixel depends on
-_BLOCK = 16  # output lines computed by one matrix product; larger wastes more zeros
+_BLOCK = 8  # output lines computed by one matrix product; larger wastes more zeros
+_SMALL = 200_000  # multiplications in one product: from 262,144 on OpenBLAS wakes threads, which
+# costs more than it brings here, and far more where another process wants the processor
 
 
 def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -94,25 +97,51 @@ def _resize_axis(picture: Array, axis: int, length: int, border: Border) -> Arra
     shape = list(picture.shape)
     shape[axis] = length
     out = np.empty(shape, picture.dtype)
-    exact = np.float64 if picture.dtype in (np.uint8, np.float64) else np.float32
+    kind = _arithmetic(picture.dtype, weight)
+    channels = np.eye(prod(shape[2:]), dtype=kind)
     for start in range(0, length, _BLOCK):
         rows = slice(start, min(start + _BLOCK, length))
         low, high = int(index[rows].min()), int(index[rows].max()) + 1
-        matrix = np.zeros((rows.stop - start, high - low), exact)
+        matrix = np.zeros((rows.stop - start, high - low), kind)
         line = np.arange(rows.stop - start)[:, None]
         np.add.at(
             matrix, (np.broadcast_to(line, index[rows].shape), index[rows] - low), weight[rows]
         )
         if axis == 0:
-            part = picture[low:high].astype(exact).reshape(high - low, -1)
-            block = (matrix @ part).reshape(len(matrix), *picture.shape[1:])
-            out[rows] = _as_dtype(block, picture.dtype)
-        else:
-            block = np.moveaxis(
-                np.tensordot(picture[:, low:high].astype(exact), matrix, ((1,), (1,))), -1, 1
-            )
-            out[:, rows] = _as_dtype(block, picture.dtype)
+            part = picture[low:high].astype(kind).reshape(high - low, -1)
+            block = _product(matrix, part)
+            out[rows] = _as_dtype(block, picture.dtype).reshape(-1, *shape[1:])
+        else:  # a matrix for pixels of all channels: no sample has to move
+            part = picture[:, low:high].astype(kind).reshape(shape[0], -1)
+            block = _product(part, np.kron(matrix, channels).T)
+            out[:, rows] = _as_dtype(block, picture.dtype).reshape(shape[0], -1, *shape[2:])
     return out
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Matrix product of two that are long in one direction only, in pieces along it."""
+    out = np.empty((len(a), b.shape[1]), a.dtype)
+    if len(a) > b.shape[1]:
+        step = max(1, _SMALL // b.size)
+        for start in range(0, len(a), step):
+            np.matmul(a[start : start + step], b, out=out[start : start + step])
+        return out
+    step = max(1, _SMALL // a.size)
+    for start in range(0, b.shape[1], step):
+        np.matmul(a, b[:, start : start + step], out=out[:, start : start + step])
+    return out
+
+
+def _arithmetic(dtype: np.dtype[Any], weight: npt.NDArray[np.float64]) -> type[np.floating[Any]]:
+    """What sums are made in: exact for 8 bits, float32 for the rest but float64.
+
+    Weights that are whole 4096ths, as those of an enlargement or shrinking by 2 or 4 are, make sums
+    of 8-bit samples that float32 holds exactly.
+    """
+    if dtype == np.uint8:
+        short = bool(np.all(weight * 4096 % 1 == 0))
+        return np.float32 if short else np.float64
+    return np.float64 if dtype == np.float64 else np.float32
 
 
 def _as_dtype(block: npt.NDArray[np.floating], dtype: np.dtype[Any]) -> Array:
