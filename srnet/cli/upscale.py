@@ -145,7 +145,7 @@ def upscale(
             "Side of a tile of the input; smaller: less memory, and below 100 much slower.",
             panel=RUN,
         ),
-    ] = 768,
+    ] = 512,
     device: Device = "auto",
     precision: Precision = "auto",
     engine: Engine = "auto",
