@@ -11,12 +11,12 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from server.blobs import Blob
-from server.line import Line
+from server.line import Line, too_large_to_keep
 from server.problems import Problem
 from server.query import Wishes
 from server.service import Service, new_id
 from server.store import CANCELLED, DONE, FAILED, Job, shown
-from server.upload import Upload
+from server.upload import Limit, Upload
 from server.wording import waiting
 from server.work import decided, inspect
 
@@ -43,6 +43,11 @@ class Jobs:
         if self._line.waiting >= self._settings.jobs_waiting:
             detail = f"{waiting(self._line.waiting, 'job')} already: try again later."
             raise Problem("queue-full", detail, retry_after=30)
+
+    def limit(self) -> Limit:
+        """What no picture may exceed, since it could never be kept."""
+        most = self._settings.store_bytes
+        return Limit(most, too_large_to_keep(most, "is more"))
 
     async def create(
         self,
