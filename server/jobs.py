@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from server import room
 from server.blobs import Blob
 from server.line import Line, too_large_to_keep
 from server.problems import Problem
@@ -32,7 +33,7 @@ class Jobs:
         self._settings = service.settings
         self._line = line
         self._making = asyncio.Lock()
-        self._streams = 0
+        self._streams, self._most_streams = 0, room.streams(service.settings)
 
     def check(self) -> None:
         """Refuse if the line is full.
@@ -163,7 +164,7 @@ class Jobs:
         Raises:
             Problem: there is none.
         """
-        if self._streams >= self._settings.streams:
+        if self._streams >= self._most_streams:
             detail = "Too many jobs are followed at once: ask for the job itself now and then."
             raise Problem("busy", detail, retry_after=5)
         self._streams += 1
