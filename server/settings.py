@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEGA = 1_000_000
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
-_OTHERS = re.compile(r"SRNET_(DEBUG|SERVICE_(HOST|PORT.*)|PORT_.*)")
+_OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
 
 def _default_data_dir() -> Path:
