@@ -23,18 +23,19 @@ COPY README.md LICENSE ./
 COPY weights weights
 COPY server server
 COPY srnet srnet
-RUN pip --python /opt/srnet/bin/python install --no-deps --no-build-isolation . \
- && install -d -o 10001 -g 10001 /var/lib/srnet
+RUN pip --python /opt/srnet/bin/python install --no-deps --no-build-isolation .
 
 FROM ${BASE}
 COPY --from=build /opt/srnet /opt/srnet
-COPY --from=build --chown=10001:10001 /var/lib/srnet /var/lib/srnet
+# For whoever `--user` says, as /tmp is; a volume takes the mode over. COPY would not keep it.
+RUN install -d -o 10001 -g 10001 -m 1777 /var/lib/srnet
 ENV PATH=/opt/srnet/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2 \
-    SRNET_DATA_DIR=/var/lib/srnet
+    SRNET_DATA_DIR=/var/lib/srnet \
+    SRNET_CONTAINER=1
 USER 10001:10001
 WORKDIR /data
 VOLUME /var/lib/srnet

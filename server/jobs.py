@@ -10,13 +10,14 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from server import room
 from server.blobs import Blob
-from server.line import Line
+from server.line import Line, too_large_to_keep
 from server.problems import Problem
 from server.query import Wishes
 from server.service import Service, new_id
 from server.store import CANCELLED, DONE, FAILED, Job, shown
-from server.upload import Upload
+from server.upload import Limit, Upload
 from server.wording import waiting
 from server.work import decided, inspect
 
@@ -32,7 +33,7 @@ class Jobs:
         self._settings = service.settings
         self._line = line
         self._making = asyncio.Lock()
-        self._streams = 0
+        self._streams, self._most_streams = 0, room.streams(service.settings)
 
     def check(self) -> None:
         """Refuse if the line is full.
@@ -43,6 +44,11 @@ class Jobs:
         if self._line.waiting >= self._settings.jobs_waiting:
             detail = f"{waiting(self._line.waiting, 'job')} already: try again later."
             raise Problem("queue-full", detail, retry_after=30)
+
+    def limit(self) -> Limit:
+        """What no picture may exceed, since it could never be kept."""
+        most = self._settings.store_bytes
+        return Limit(most, too_large_to_keep(most, "is more"))
 
     async def create(
         self,
@@ -158,7 +164,7 @@ class Jobs:
         Raises:
             Problem: there is none.
         """
-        if self._streams >= self._settings.streams:
+        if self._streams >= self._most_streams:
             detail = "Too many jobs are followed at once: ask for the job itself now and then."
             raise Problem("busy", detail, retry_after=5)
         self._streams += 1

@@ -45,6 +45,12 @@ class Live:
             self.stop.asked = True
 
 
+def too_large_to_keep(limit: int, what: str) -> Problem:
+    """What is said of a job that can never fit into ``limit`` bytes."""
+    detail = f"Jobs here may keep {limit / MEGA:g} MB, and this {what}: send it to /v1/upscale, "
+    return Problem("too-large-to-keep", detail + "or make it smaller.")
+
+
 class Line:
     """Runs jobs in the order in which they came. Used from the event loop only."""
 
@@ -119,11 +125,7 @@ class Line:
         """
         limit = self._settings.store_bytes
         if needed + held > limit:
-            raise Problem(
-                "too-large-to-keep",
-                f"Jobs here may keep {limit / MEGA:g} MB, and this takes "
-                f"{(needed + held) / MEGA:.3g} MB: send it to /v1/upscale, or make it smaller.",
-            )
+            raise too_large_to_keep(limit, f"takes {(needed + held) / MEGA:.3g} MB")
         if not await self.on_disk(self._store.make_room, needed, limit):
             raise Problem(
                 "busy", "The disk space for jobs is used up: try again later.", retry_after=60

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from server import memory
+from server import memory, room
 from server.app import create_app
 from server.ending import CUT, LATEST_DRAIN, OVER, WRITTEN
 from server.prompt import prompt
@@ -32,6 +32,9 @@ from srnet.upscaler import Upscaler
 log = logging.getLogger("srnet.server")
 
 _BACKLOG = 512  # connections that wait to be accepted
+# Accepted in one turn of the event loop. Only in the next does the protocol see them, and can
+# refuse what is too much: all of the backlog in one turn would be more files than a process has.
+_AT_ONCE = 8
 _TEARDOWN = 1.5  # seconds that the interpreter may take to end, with all its modules
 
 
@@ -45,6 +48,9 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     memory.bound()
+    room.make(settings)
+    for sentence in room.lacking(settings):
+        log.warning(sentence)
     with _only_one(settings.data_dir):
         Store(settings.data_dir).close()  # a damaged one is told of before anything starts
         app = create_app(settings, upscalers)
@@ -62,6 +68,7 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=prompt(settings),
+        backlog=_AT_ONCE,
         access_log=False,  # ours has the request id
         server_header=False,
         log_config=None,
@@ -99,6 +106,12 @@ class Server(uvicorn.Server):
         self._service = service
         self._told: float | None = None  # time.monotonic() of the first signal
         self._patient = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; the backlog of uvicorn is also what it accepts at once, ours is longer."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Be told to end; Ctrl-C twice means at once."""

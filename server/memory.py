@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 _SHAPES = "16"  # of convolution: those of two pictures
-_ARENA_MAX = -8  # M_ARENA_MAX of glibc's mallopt
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's mallopt; with one, what is freed lies together
 
 
 def bound() -> None:
@@ -21,7 +21,7 @@ def bound() -> None:
     os.environ.setdefault("LRU_CACHE_CAPACITY", _SHAPES)  # of PyTorch's wrapper of oneDNN
     if "MALLOC_ARENA_MAX" not in os.environ:
         with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def trim() -> None:

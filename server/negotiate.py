@@ -8,19 +8,12 @@ from urllib.parse import quote
 from srnet.image import FORMATS
 
 
-def by_accept(accept: str, natural: str) -> str:
-    """The format of ``FORMATS`` that an Accept header prefers.
-
-    ``natural`` wins unless another is named with a higher weight, so that ``*/*`` or
-    ``image/*`` leave it, and so does a header that names no format we write.
-    """
-    return acceptable(accept, natural)[0]
-
-
 def acceptable(accept: str, natural: str) -> list[str]:
-    """What :func:`by_accept` takes, then the others that would do, best first.
+    """The formats of ``FORMATS`` that would do for an Accept header, best first.
 
-    Those are ``natural``, and what the header names itself: ``*/*`` asks for no change.
+    ``natural`` is the first unless another is named with a higher weight, so that ``*/*`` or
+    ``image/*`` leave it, and so does a header that names no format we write. The others are
+    what the header names itself: ``*/*`` asks for no change.
     """
     weights = _weights(accept)
 

@@ -24,6 +24,7 @@ from srnet.errors import (
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("srnet.server")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_CROWDED = (errno.EMFILE, errno.ENFILE)
 
 # Name of each kind: status and title. The names are part of the interface: never rename one.
 KINDS: Mapping[str, tuple[int, str]] = {
@@ -84,7 +85,10 @@ def shutting_down() -> Problem:
 
 
 def from_disk(error: Exception) -> Problem | None:
-    """What the caller is told when the disk is full; None when it is something else."""
+    """What the caller is told when the disk or the table of files is full; None of all else."""
+    if isinstance(error, OSError) and error.errno in _CROWDED:
+        log.error("too many files are open: %s", error)
+        return Problem("busy", "Too much at once: try again soon.", retry_after=5)
     full = isinstance(error, OSError) and error.errno in _FULL
     if not full and not (isinstance(error, sqlite3.OperationalError) and "full" in str(error)):
         return None

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 
 import h11
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from server import room
 from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
 from server.settings import Settings
 
 _CROWDED = "crowded"
-_SPARE = 32  # connections beyond the limit, for health; also files that the service itself has
 _HURRY = 2.0  # seconds that those may say nothing
 
 
@@ -29,13 +28,14 @@ class _Prompt(H11Protocol):
     """
 
     seconds: float
-    most: int  # connections; those beyond are served health only, and end soon
+    most: int  # connections; so many beyond are served health only, and end soon
+    spare: int
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         beyond = len(self.connections) - self.most
-        if beyond > _SPARE:
+        if beyond > self.spare:
             transport.abort()
             return
         if beyond > 0:
@@ -86,7 +86,9 @@ def crowded(scope: Scope) -> bool:
 
 def prompt(settings: Settings) -> type[H11Protocol]:
     """The protocol with the limits of the settings: uvicorn takes a class."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    room = max(_SPARE, (files - 2 * _SPARE) // 2)  # a connection may read a file besides
-    limits = {"seconds": settings.stall_seconds, "most": min(settings.connections, room)}
+    limits = {
+        "seconds": settings.stall_seconds,
+        "most": room.connections(settings),
+        "spare": room.spare(),
+    }
     return type("Prompt", (_Prompt,), limits)

@@ -127,7 +127,8 @@ async def create(
     service.check_open()
     if idempotency_key is None:
         jobs.check()
-    upload = await service.receive(request)
+    service.check_wishes(wishes)  # all that can be refused before the upload, is
+    upload = await service.receive(request, jobs.limit())
     try:
         job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
     finally:

@@ -15,7 +15,7 @@ from server.auth import Caller
 from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
-from server.query import Accepted, Wished, Wishes, chosen
+from server.query import Accepted, Wished, Wishes
 from server.service import Service, service_of
 from server.work import Result, Stop, Task, enlarge, inspect, show_residual
 
@@ -68,7 +68,7 @@ async def _respond(
     service = service_of(request)
     service.check_open()
     service.gate.check()
-    chosen(wishes.model, service.upscalers)  # all that can be refused before the upload, is
+    service.check_wishes(wishes)  # all that can be refused before the upload, is
     upload = await service.receive(request)
     try:
         model, task = service.task(wishes, upload.blob.read, accept, max_megapixels)

@@ -26,7 +26,7 @@ from server.metrics import Metrics
 from server.problems import Problem, shutting_down
 from server.query import Wishes, chosen
 from server.settings import MEGA, Settings
-from server.upload import Upload, receive
+from server.upload import Limit, Upload, receive
 from server.work import Result, Stop, Task
 from srnet.errors import Cancelled
 from srnet.upscaler import Upscaler
@@ -141,6 +141,16 @@ class Service:
         if not self.opened.is_set():
             raise Problem("not-ready", "The models are being loaded: try again.", retry_after=2)
 
+    def check_wishes(self, wishes: Wishes) -> None:
+        """Refuse, before there is a picture, what could work for none.
+
+        Raises:
+            Problem: no such model, or several sizes.
+            SRNetError: options that exclude each other.
+        """
+        _, upscaler = chosen(wishes.model, self.upscalers)
+        wishes.options(upscaler.options, MEGA)
+
     def task(
         self,
         wishes: Wishes,
@@ -158,8 +168,8 @@ class Service:
         options = wishes.options(upscaler.options, limit)
         return model, Task(upscaler, options, data, accept, self.spool)
 
-    async def receive(self, request: Request) -> Upload:
-        """The picture in the body of a request.
+    async def receive(self, request: Request, *limits: Limit) -> Upload:
+        """The picture in the body of a request; ``limits`` are beside those of the settings.
 
         Raises:
             Problem: see :func:`server.upload.receive`; or too many uploads at once.
@@ -168,7 +178,7 @@ class Service:
             raise Problem("busy", "Too many uploads at once: try again soon.", retry_after=2)
         self._uploads += 1
         try:
-            return await receive(request, self.settings, self.spool)
+            return await receive(request, self.settings, self.spool, *limits)
         finally:
             self._uploads -= 1
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEGA = 1_000_000
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
-_OTHERS = re.compile(r"SRNET_(DEBUG|SERVICE_(HOST|PORT.*)|PORT_.*)")
+_OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
 
 def _default_data_dir() -> Path:
@@ -69,12 +69,19 @@ class Settings(BaseSettings):
     jobs_running: int = _setting(1, "jobs", "jobs worked on at once", ge=1, le=64)
     jobs_waiting: int = _setting(64, "jobs", "jobs waiting; more are refused (429)", ge=1)
     uploads: int = _setting(64, "uploads", "uploads received at once; more get 503", ge=1)
-    streams: int = _setting(64, "streams", "jobs followed at once by events; more get 503", ge=1)
+    streams: int = _setting(
+        64,
+        "streams",
+        "jobs followed at once by events, at most half of the connections; more get 503",
+        ge=1,
+        le=1000,
+    )
     connections: int = _setting(
         400,
         "connections",
         "more get 503, but for health; fewer where the process may open few files",
         ge=1,
+        le=10_000,
     )
 
     max_upload_mb: float = _setting(64, "MB", "largest upload (413)", gt=0)

@@ -29,13 +29,21 @@ class Upload:
     sha256: str
 
 
-async def receive(request: Request, settings: Settings, folder: Path) -> Upload:
-    """Read the body of a request.
+@dataclass(frozen=True)
+class Limit:
+    """A number of bytes, and what the sender of more is told."""
+
+    bytes: int
+    problem: Problem
+
+
+async def receive(request: Request, settings: Settings, folder: Path, *more: Limit) -> Upload:
+    """Read the body of a request, which the limits in ``more`` bound too.
 
     Raises:
         Problem: too large, too slow, malformed, empty.
     """
-    sink = _Sink(settings.max_upload, folder)
+    sink = _Sink((_most(settings.max_upload), *more), folder)
     try:
         return await asyncio.wait_for(_read(request, sink), settings.upload_seconds)
     except (TimeoutError, asyncio.TimeoutError) as error:
@@ -68,6 +76,11 @@ async def _read(request: Request, sink: _Sink) -> Upload:
     return Upload(await sink.blob(), name, sink.sha256)
 
 
+def _most(size: int) -> Limit:
+    detail = f"At most {size / MEGA:g} MB are taken: send a smaller file, "
+    return Limit(size, Problem("too-many-bytes", detail + "or one with more compression."))
+
+
 def _length(request: Request) -> int:
     length = request.headers.get("content-length", "0")
     return int(length) if length.isdecimal() else 0
@@ -82,8 +95,8 @@ def _safe_name(name: str) -> str:
 class _Sink:
     """Counts and hashes the bytes of the picture; keeps few in memory."""
 
-    def __init__(self, limit: int, folder: Path) -> None:
-        self._limit = limit
+    def __init__(self, limits: tuple[Limit, ...], folder: Path) -> None:
+        self._limits = limits
         self._folder = folder
         self._buffer = bytearray()
         self._path: Path | None = None
@@ -96,22 +109,18 @@ class _Sink:
 
     def expect(self, announced: int, overhead: int) -> None:
         """Refuse by what the sender announced, before anything was read."""
-        if announced > self._limit + overhead:
-            raise self._too_large()
+        self._check(announced - overhead)
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
-        if self.size > self._limit:
-            raise self._too_large()
+        self._check(self.size)
         self._hash.update(data)
         self._buffer += data
 
-    def _too_large(self) -> Problem:
-        return Problem(
-            "too-many-bytes",
-            f"At most {self._limit / MEGA:g} MB are taken: send a smaller file, "
-            "or one with more compression.",
-        )
+    def _check(self, size: int) -> None:
+        for limit in self._limits:
+            if size > limit.bytes:
+                raise limit.problem
 
     async def flush(self) -> None:
         if len(self._buffer) > IN_MEMORY:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.blobs import Blob, keep
-from server.negotiate import acceptable, by_accept
-from srnet.errors import Cancelled, OutputError
+from server.negotiate import acceptable
+from srnet.errors import Cancelled, OptionError, OutputError
 from srnet.image import FORMATS, Header, read_header
 from srnet.options import Options, output_format
 from srnet.upscaler import Upscaler, consistency_db, write
@@ -95,18 +95,19 @@ def decided(task: Task, header: Header) -> Options:
 
     Raises:
         TooLargeError: above the limit of pixels.
+        OptionError: no format that the caller takes can be written so (without loss).
         OutputError: no format that the caller takes can hold it.
     """
     natural = output_format(header.format, header.frames, task.options)
     asked = task.options.format
     choices = [asked] if asked else acceptable(task.accept, natural)
-    refused: OutputError | None = None
+    refused: OptionError | OutputError | None = None
     for chosen in choices:
-        options = replace(task.options, format=chosen)
         try:
+            options = replace(task.options, format=chosen)
             task.upscaler.check_output(header, options)
-        except OutputError as error:
-            refused = refused or error  # what was wanted most
+        except (OptionError, OutputError) as error:
+            refused = refused or error  # of what was wanted most
         else:
             return options
     assert refused is not None
@@ -153,13 +154,14 @@ def show_residual(task: Task, stop: Stop) -> Result:
     clock, options = _Clock(stop), task.options
     with clock.stage("decode"):
         data = task.data()
-        task.upscaler.check(read_header(data, NAME), options)
+        header = read_header(data, NAME)
+        task.upscaler.check(header, options)  # every frame is decoded
+        options = decided(task, replace(header, format="png", frames=1, alpha=False))
         frame = task.upscaler.decode(data, NAME, options)[0]
         del data
     with clock.stage("network"):
         _, picture = task.upscaler.residual(frame, options, stop)
     with clock.stage("encode"):
-        options = replace(options, format=options.format or by_accept(task.accept, "png"))
         data = write([picture], options)
     return Result(
         keep(data, task.folder),

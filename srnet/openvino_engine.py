@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import platform
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +47,7 @@ _MOST_ERROR = 10 / 255  # of int8 on a smooth picture, where it is 2 to 5 levels
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")  # in the runtime's messages
 _OF_CPU = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
 _EXTRA = ("openvino", "platformdirs")
+_SHAPES = 16  # of pictures that code and buffers are kept for
 
 
 def preferred(device: str) -> bool:
@@ -98,6 +100,7 @@ class OpenVINOEngine(LocalEngine):
         import openvino
 
         self._core = openvino.Core()
+        _prepare_for_few(self._core)
         cache = Cache(user_folder() if self._folder is None else self._folder)
         try:
             entry = self._entry(openvino.get_version())
@@ -212,6 +215,12 @@ def _top_level() -> int:
     from srnet.openvino_int8 import top_level
 
     return top_level()
+
+
+def _prepare_for_few(core: Any) -> None:
+    """Keep what was prepared for a few shapes only; else it is thousands, half a megabyte each."""
+    with suppress(RuntimeError):  # it is not documented: another version may not have it
+        core.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _SHAPES})
 
 
 def _settings(dtype: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import threading
@@ -43,6 +44,24 @@ print(next(engine.run([np.zeros((1, 4, 5, 3), np.float32)])).shape, "torch" in s
     command = [sys.executable, "-c", code]
     outputs = [subprocess.check_output(command, text=True).strip() for _ in range(2)]
     assert outputs == ["(1, 8, 10, 3) True", "(1, 8, 10, 3) False"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_memory_hardly_grows_with_the_number_of_shapes(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    code = f"""
+import numpy as np
+from pathlib import Path
+from srnet.openvino_engine import OpenVINOEngine
+engine = OpenVINOEngine(Path({str(tiny_weights[2])!r}), cache=Path({str(tmp_path)!r}))
+for i in range(600):
+    next(engine.run([np.zeros((1, 4 + i, 9, 3), np.float32)]))
+    if i in (99, 599):
+        print(Path("/proc/self/statm").read_text().split()[1])
+"""
+    before, after = map(int, subprocess.check_output([sys.executable, "-c", code]).split())
+    assert (after - before) * resource.getpagesize() < 100e6, (before, after)
 
 
 def test_damaged_and_useless_entries_are_made_again(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import io
-import resource
 import socket
 import threading
 from pathlib import Path
@@ -17,8 +16,6 @@ import pytest
 
 from server.gate import Gate
 from server.problems import Problem
-from server.prompt import prompt
-from server.settings import Settings
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
 
 
@@ -243,9 +240,3 @@ def test_connections_beyond_the_limit_are_told_their_health_only(tmp_path: Path)
             assert server.client.get(path).is_success
         stack.close()
         until(lambda: server.client.get("/v1/models").is_success)
-
-
-def test_few_files_mean_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    assert prompt(Settings()).most == 96
-    assert prompt(Settings(connections=50)).most == 50

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 import pytest
 
@@ -244,6 +245,44 @@ def test_accept_falls_back_to_what_can_hold_the_picture(
         assert answer.headers["content-type"] == media
     answer = server.client.post("/v1/upscale?background=ffffff", content=sent, headers=headers)
     assert answer.headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("*/*", "image/png"),
+        ("text/html", "image/png"),
+        ("image/bmp", "image/png"),
+        ("image/jpeg", "image/jpeg"),
+        ("image/webp, image/jpeg;q=0.5", "image/jpeg"),
+        ("image/webp, */*;q=0.1", "image/png"),
+        ("image/webp", None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["WEBP", "GIF"])
+def test_residual_falls_back_to_what_can_hold_it(
+    server: Served, accept: str, media: str | None, kind: str
+) -> None:
+    wide = picture(width=9000, height=1, kind=kind)  # at x2 too wide for WebP
+    server.engine.batches = 0
+    answer = server.client.post("/v1/residual", content=wide, headers={"accept": accept})
+    if media is None:
+        problem(answer, 422, "cannot-write")
+        assert not server.engine.batches  # told before the work, not after it
+    else:
+        assert opened(answer.content).get_format_mimetype() == media
+        assert opened(answer.content).size == (18_000, 2)
+
+
+@pytest.mark.parametrize("path", ["/v1/upscale", "/v1/residual"])
+def test_without_loss_means_a_format_that_can(server: Served, path: str) -> None:
+    def ask(accept: str) -> httpx.Response:
+        sent, headers = picture(kind="PNG"), {"accept": accept}
+        return server.client.post(f"{path}?lossless=true", content=sent, headers=headers)
+
+    assert ask("image/jpeg, image/webp;q=0.5").headers["content-type"] == "image/webp"
+    assert ask("image/jpeg, */*;q=0.1").headers["content-type"] == "image/png"
+    assert "without loss" in problem(ask("image/jpeg"), 422, "bad-parameter")
 
 
 def test_messages_say_what_a_caller_can_do(server: Served) -> None:

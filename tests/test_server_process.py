@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ from server.settings import Settings
 from tests.serving import opened, picture, until
 
 PROGRAM = """
-import sys, time
+import os, resource, sys, time
 from server.main import run
 from server.settings import Settings
 from srnet.options import Options
@@ -34,6 +35,8 @@ class Slow(HeldEngine):
             time.sleep(0.02)
             yield result
 
+if files := int(os.environ.get("FILES", 0)):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 run(Settings(port=0), {"fake": Upscaler([Slow()], Options(tile=32, batch_pixels=1024))})
 """
 ROOT = Path(__file__).parent.parent
@@ -197,6 +200,34 @@ def test_connections_without_a_request_are_cut_off(tmp_path: Path) -> None:
             time.sleep(0.6)  # who is slow with the picture has SRNET_UPLOAD_SECONDS
             client.sendall(data)
             assert client.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("files", [64, 256])
+def test_more_connections_than_files_break_nothing(tmp_path: Path, files: int) -> None:
+    with process(tmp_path, FILES=str(files)) as first, contextlib.ExitStack() as stack:
+        job = first.client.post("/v1/jobs", content=picture(2000, 2000)).headers["location"]
+        ask = f"GET {job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        address = (first.client.base_url.host, first.client.base_url.port)
+        first.process.send_signal(signal.SIGSTOP)  # so that all of them are there at once
+        followers = [stack.enter_context(socket.create_connection(address)) for _ in range(300)]
+        for follower in followers:
+            follower.sendall(ask)
+        first.process.send_signal(signal.SIGCONT)
+        answers = [beginning(follower) for follower in followers]
+        assert 0 < sum(answer.startswith(b"HTTP/1.1 200") for answer in answers) < files / 2
+        assert {answer[9:12] for answer in answers} == {b"200", b"503", b""}
+        until(lambda: first.newcomer.get("/livez").is_success)
+        assert first.client.get("/v1/models").is_success
+        assert first.client.delete(job).is_success
+        assert f"the process may open only {files} files" in first.log
+        assert "ERROR" not in first.log
+
+
+def beginning(follower: socket.socket) -> bytes:
+    try:
+        return follower.recv(100)
+    except ConnectionResetError:
+        return b""
 
 
 def test_two_servers_on_one_folder_are_refused(tmp_path: Path) -> None:

@@ -142,6 +142,52 @@ def test_too_many_bytes_by_announcement_are_not_waited_for(server: Served) -> No
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+HEAD = b"POST /v1/jobs%s HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("announced", "kind"), [(400_001, "too-large-to-keep"), (2_000_001, "too-many-bytes")]
+)
+def test_what_a_job_can_never_keep_is_not_waited_for(
+    tmp_path: Path, announced: int, kind: str
+) -> None:
+    head = HEAD % b"" + b"Content-Length: %d\r\n\r\n" % announced
+    with (
+        served(tmp_path, store_mb=0.4, max_upload_mb=2) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as client,
+    ):
+        client.sendall(head)
+        assert f"/docs#{kind}".encode() in everything(client)
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_what_a_job_can_never_keep_is_counted_as_it_comes(tmp_path: Path, form: bool) -> None:
+    kind = b"Content-Type: multipart/form-data; boundary=B\r\n" if form else b""
+    sent = (PART if form else b"") + bytes(400_001)  # and no end: the answer comes before it
+    with served(tmp_path, store_mb=0.4, max_upload_mb=2) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+            client.sendall(HEAD % b"" + kind + b"Transfer-Encoding: chunked\r\n\r\n")
+            client.sendall(b"%x\r\n" % len(sent) + sent + b"\r\n")
+            assert b"/docs#too-large-to-keep" in everything(client)
+        assert not server.spooled()
+
+
+@pytest.mark.parametrize("query", [b"model=nope", b"scale=2&width=9", b"format=jpeg&lossless=1"])
+@pytest.mark.parametrize("path", [b"jobs", b"upscale", b"residual"])
+def test_options_that_cannot_work_are_not_waited_for(
+    server: Served, query: bytes, path: bytes
+) -> None:
+    head = HEAD.replace(b"jobs", path) % (b"?" + query)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(head + b"Content-Length: 100\r\n\r\n")
+        assert b"/docs#bad-parameter" in everything(client)
+
+
+def everything(client: socket.socket) -> bytes:
+    """What comes until the other side ends it."""
+    return b"".join(iter(lambda: client.recv(4096), b""))
+
+
 @pytest.mark.parametrize("form", [False, True])
 def test_endless_chunked_body_is_cut_off(server: Served, form: bool) -> None:
     kind = b"Content-Type: multipart/form-data; boundary=B\r\n" if form else b""

@@ -9,12 +9,14 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from srnet import __version__
 from srnet.cli import calibrate, compare, data, evaluate, export, info, serve, study, train, upscale
+from srnet.cli.access import as_owner, by_me
 from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say
 from srnet.errors import (
     Cancelled,
@@ -85,6 +87,9 @@ def _explained(error: Exception) -> tuple[int, str]:
         return UNUSABLE, str(error)
     if isinstance(error, SRNetError):
         return INTERRUPTED if isinstance(error, Cancelled) else FAILED, str(error)
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        hint = by_me() + as_owner(Path(error.filename))
+        return FAILED, f"{error.filename} may not be used{hint}"
     return FAILED, (
         f"unexpected {type(error).__name__}: {error} (this is a bug in srnet: "
         "SRNET_DEBUG=1 shows where)"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from srnet.cli.access import why_not_writable
 from srnet.cli.options import STREAM
 from srnet.errors import OptionError
 from srnet.image import SUFFIXES, format_for
@@ -96,10 +97,9 @@ def _format_for(output: str) -> str:
 
 def _check_writable(folder: Path) -> None:
     """Refuse at once a folder in which nothing could be written after all the work."""
-    there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        reason = "may not be written to" if there.is_dir() else "is a file"
-        raise OptionError(f"{there} {reason}: choose another -o")
+    reason = why_not_writable(folder)
+    if reason is not None:
+        raise OptionError(f"{reason}: choose another -o")
 
 
 def _standard_input() -> bytes:
