@@ -98,24 +98,32 @@ def _resize_axis(picture: Array, axis: int, length: int, border: Border) -> Arra
     shape[axis] = length
     out = np.empty(shape, picture.dtype)
     kind = _arithmetic(picture.dtype, weight)
-    channels = np.eye(prod(shape[2:]), dtype=kind)
+    channels = prod(shape[2:])
     for start in range(0, length, _BLOCK):
         rows = slice(start, min(start + _BLOCK, length))
         low, high = int(index[rows].min()), int(index[rows].max()) + 1
-        matrix = np.zeros((rows.stop - start, high - low), kind)
-        line = np.arange(rows.stop - start)[:, None]
-        np.add.at(
-            matrix, (np.broadcast_to(line, index[rows].shape), index[rows] - low), weight[rows]
-        )
+        matrix = _matrix(index[rows] - low, weight[rows], high - low).astype(kind)
         if axis == 0:
             part = picture[low:high].astype(kind).reshape(high - low, -1)
             block = _product(matrix, part)
             out[rows] = _as_dtype(block, picture.dtype).reshape(-1, *shape[1:])
         else:  # a matrix for pixels of all channels: no sample has to move
+            wide = np.zeros((high - low, channels, len(matrix), channels), kind)
+            for channel in range(channels):
+                wide[:, channel, :, channel] = matrix.T
             part = picture[:, low:high].astype(kind).reshape(shape[0], -1)
-            block = _product(part, np.kron(matrix, channels).T)
+            block = _product(part, wide.reshape(part.shape[1], -1))
             out[:, rows] = _as_dtype(block, picture.dtype).reshape(shape[0], -1, *shape[2:])
     return out
+
+
+def _matrix(
+    index: npt.NDArray[np.int64], weight: npt.NDArray[np.float64], width: int
+) -> npt.NDArray[np.float64]:
+    """Taps of ``m`` samples as ``(m, width)``; those of one place are added."""
+    place = index + width * np.arange(len(index))[:, None]
+    flat: Array = np.bincount(place.ravel(), weight.ravel(), width * len(index))
+    return flat.reshape(len(index), width)
 
 
 def _product(a: Array, b: Array) -> Array:
