@@ -29,7 +29,6 @@ _MARGIN = 2  # low-resolution pixels: as far as the kernels of shrinks look acro
 _STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
 _DRAWN = 96  # pictures of text and shapes that patches are cut from
 _DRAWN_SIDE = 3  # spans of a patch
-_UNDAMAGED = 1 / 3  # share of the patches of a photo batch that are only shrunk
 _VIVID = 1 / 8  # share of them in colours of which photographs have few
 
 
@@ -46,7 +45,8 @@ class Patches:
 
     Crops are drawn with a probability proportional to their mean gradient (plus one level),
     because with uniform crops much of each batch would be sky. A share of the patches may be
-    text and flat shapes (:mod:`srnet.graphics`) instead.
+    text and flat shapes (:mod:`srnet.graphics`) instead. Of the patches for ``photo``, the share
+    ``undamaged`` is only shrunk.
     """
 
     def __init__(
@@ -59,10 +59,11 @@ class Patches:
         seed: int,
         graphics: float = 0.0,
         device: torch.device | str = "cpu",
+        undamaged: float = 0.33,
     ) -> None:
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self.device = torch.device(device)
-        self.photo = degradation == "photo"
+        self.photo, self.undamaged = degradation == "photo", undamaged
         captured = self.device.type == "cuda"
         self._damage = Captured(simulate.damage) if captured else simulate.damage
         self._span = patch + 2 * _MARGIN  # low-resolution pixels that are cut, then damaged
@@ -137,7 +138,7 @@ class Patches:
 
     def _damaged(self, high: Tensor, rng: np.random.Generator) -> Tensor:
         """What is left of the cuts after a photograph's way through the world."""
-        damages = [degrade.draw_damage(self.scale, rng, _UNDAMAGED) for _ in range(self.batch)]
+        damages = [degrade.draw_damage(self.scale, rng, self.undamaged) for _ in range(self.batch)]
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         shape = (self.batch, 3, self._span, self._span)
         noise = torch.randn(shape, generator=generator, device=self.device)

@@ -27,6 +27,7 @@ class TrainConfig:
     batch: int = 16  # patches an iteration, on each process
     patch: int = 48  # low-resolution pixels each way
     graphics: float = 0.0  # share of the patches that are drawn text and shapes
+    undamaged: float = 0.33  # share of the patches of ``photo`` that are only shrunk
 
     optimizer: Literal["muon", "adam"] = "muon"
     lr: float = 1e-3  # peak; linear warm-up, then cosine to 1 % of it
@@ -47,8 +48,9 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
-        if not 0 <= self.graphics <= 1:
-            raise OptionError(f"graphics must be between 0 and 1, not {self.graphics}")
+        for field in ("graphics", "undamaged"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise OptionError(f"{field} must be between 0 and 1, not {getattr(self, field)}")
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:

@@ -90,6 +90,15 @@ def test_the_share_of_drawn_patches(rng: np.random.Generator) -> None:
         assert least <= drawn <= most
 
 
+def test_the_share_of_undamaged_patches(rng: np.random.Generator) -> None:
+    for share, least, most in ((0.0, 0, 12), (0.5, 35, 75), (1.0, 100, 100)):  # some are flat
+        batch = draw(patches(rng, "photo", patch=16, batch=100, undamaged=share))
+        clean = [degrade.clean(np.ascontiguousarray(high), 2) for high in batch.high]
+        inner = np.s_[:, 4:-4, 4:-4]
+        errors = np.abs(batch.low - np.array(clean, float))[inner].mean(axis=(1, 2, 3))
+        assert least <= (errors < 2).sum() <= most
+
+
 def test_draws_depend_on_seed_rank_and_index_alone(rng: np.random.Generator) -> None:
     a = patches(rng)
     first, again = draw(a, 5), draw(a, 5)

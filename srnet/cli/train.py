@@ -49,6 +49,9 @@ def train(
     graphics: Annotated[
         float, option("SHARE", "Part of the patches that are drawn text and shapes, 0 to 1.")
     ] = 0.0,
+    undamaged: Annotated[
+        float, option("SHARE", "Part of the patches of photo that are only shrunk, 0 to 1.")
+    ] = 0.33,
     optimizer: Annotated[str, option("NAME", "muon or adam.")] = "muon",
     lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
     seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
@@ -88,6 +91,7 @@ def train(
         batch=batch,
         patch=patch,
         graphics=graphics,
+        undamaged=undamaged,
         optimizer=optimizer,  # type: ignore[arg-type]
         lr=lr,
         seed=seed,
@@ -177,6 +181,7 @@ def _go_on(
         config.seed,
         config.graphics,
         run.device,
+        config.undamaged,
     )
     commit, hardware = provenance(run.device)
     if run.rank == 0:
