@@ -22,7 +22,7 @@ class Wishes(BaseModel):
 
     model: str | None = Field(
         None,
-        description="A name from /v1/models; absent: the default.",
+        description="A `family` of /v1/models; absent: the default.",
         max_length=100,
         examples=["photo"],
     )
@@ -50,7 +50,7 @@ class Wishes(BaseModel):
     )
     format: FormatName | None = Field(
         None,
-        description="Absent: what `Accept` asks for, else the format of the input.",
+        description="Absent: what `Accept` asks for, else that of the input (PNG for a residual).",
         examples=["webp"],
     )
     quality: int | None = Field(

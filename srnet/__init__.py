@@ -64,6 +64,10 @@ if TYPE_CHECKING:
     from srnet.upscaler import Upscaler
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]  # also what is imported when first used
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'srnet' has no attribute {name!r}")

@@ -30,12 +30,12 @@ class Score:
 
 
 def score(a: Image, b: Image) -> Score:
-    """Compare two pictures of one size.
+    """Compare two pictures of one size; what is transparent counts as white.
 
     Raises:
         OptionError: the sizes differ.
     """
-    x, y = luma(a.rgb), luma(b.rgb)
+    x, y = (luma(rgb8(p) if p.alpha is not None else p.rgb) for p in (a, b))
     dense = np.abs(rgb8(a).astype(np.int16) - rgb8(b)) if a.rgb.shape[:2] == b.rgb.shape[:2] else 0
     return Score(psnr(x, y), ssim(x, y), int(np.max(dense)))
 

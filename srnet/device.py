@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -89,7 +89,7 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     """The arithmetic for the residual on a device: ``auto`` measures, a name forces.
 
     A processor that announces bfloat16 need not be faster with it (some have half the
-    throughput of float32), so ``auto`` times one convolution in both, about 20 ms in all.
+    throughput of float32), so ``auto`` times one convolution in both, about 50 ms in all.
 
     Raises:
         OptionError: unknown name, or int8, which is not PyTorch's here.
@@ -111,28 +111,30 @@ def best_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
 def _bfloat16_pays() -> bool:
     import torch
 
-    return _seconds(torch.bfloat16) <= BFLOAT16_PAYS * _seconds(torch.float32)
+    with torch.inference_mode():
+        exact, rounded = best_seconds([_trial(torch.float32), _trial(torch.bfloat16)])
+    return rounded <= BFLOAT16_PAYS * exact
 
 
-def _seconds(dtype: torch.dtype) -> float:
-    """Best time of one convolution of 64 to 64 channels on 64 x 64 pixels on the CPU."""
+def _trial(dtype: torch.dtype) -> Callable[[], object]:
+    """One convolution of 64 to 64 channels on 64 x 64 pixels on the CPU."""
     import torch
 
     conv = torch.nn.Conv2d(64, 64, 3, padding=1)
     conv = conv.to(dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.zeros(1, 64, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        return best_seconds(lambda: conv(x))
+    return lambda: conv(x)
 
 
-def best_seconds(task: Callable[[], object]) -> float:
-    """The shortest of four runs of a task, so that the first may warm up."""
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def best_seconds(tasks: Sequence[Callable[[], object]], runs: int = 10) -> list[float]:
+    """The shortest run of each task, which run in turn: other work then slows all of them."""
+    times = [float("inf")] * len(tasks)
+    for _ in range(runs):
+        for i, task in enumerate(tasks):
+            start = time.perf_counter()
+            task()
+            times[i] = min(times[i], time.perf_counter() - start)
+    return times
 
 
 @contextmanager

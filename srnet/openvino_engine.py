@@ -247,10 +247,8 @@ def _run(request: Any, batch: Pixels) -> Pixels:
 def _faster(compiled: dict[str, Any]) -> str:
     """The first or the second, which is bfloat16 where the first is float32, by a run of each."""
     pixels = np.zeros(_TRIAL, np.float32)
-    seconds = {
-        dtype: best_seconds(partial(_run, model.create_infer_request(), pixels))
-        for dtype, model in compiled.items()
-    }
+    runs = [partial(_run, model.create_infer_request(), pixels) for model in compiled.values()]
+    seconds = dict(zip(compiled, best_seconds(runs), strict=True))
     exact, rounded = compiled
     enough = 1.0 if exact == "int8" else BFLOAT16_PAYS  # one is no better than the other there
     return rounded if seconds[rounded] < enough * seconds[exact] else exact

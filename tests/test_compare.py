@@ -32,6 +32,14 @@ def test_score(two: tuple[np.ndarray, np.ndarray]) -> None:
     assert other.psnr < 40
 
 
+def test_colour_that_nobody_sees_is_not_compared(two: tuple[np.ndarray, np.ndarray]) -> None:
+    alpha = np.full(two[0].shape[:2], 255, np.uint8)
+    alpha[30:50, 60:84] = 0
+    hidden = score(Image(two[0], alpha), Image(two[1], alpha))
+    assert (hidden.psnr, hidden.largest) == (float("inf"), 0)
+    assert score(Image(two[0], alpha), Image(two[0])).largest > 0  # but that it is not seen counts
+
+
 def test_side_by_side_shows_the_difference(two: tuple[np.ndarray, np.ndarray]) -> None:
     a, b = two
     sheet = side_by_side([Image(a), Image(b)], crops=1, crop=16).rgb

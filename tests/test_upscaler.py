@@ -391,3 +391,8 @@ def test_a_smaller_tile_bounds_every_batch(fake_engine: type, tile: int) -> None
     engine = fake_engine()
     Upscaler([engine])(np.zeros((150, 130, 3), np.uint8), Options(tile=tile))
     assert max(n * h * w for n, h, w, _ in engine.shapes) <= tile * tile
+
+
+def test_the_package_lists_what_it_has() -> None:
+    assert {*srnet.__all__} <= {*dir(srnet)}
+    assert all(hasattr(srnet, name) for name in dir(srnet))
