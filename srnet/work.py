@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -147,8 +148,10 @@ class Work:
                 _store(self.job.residual, encode([self.residual], "png"))
 
     def _finish_target(self) -> None:
-        data = write(self.results, self.options)
-        self.consistency = consistency_db(self.inputs[0], self.results[0])
+        with ThreadPoolExecutor(1) as pool:  # encoders and sums both leave Python's lock
+            check = pool.submit(consistency_db, self.inputs[0], self.results[0])
+            data = write(self.results, self.options)
+            self.consistency = check.result()
         if self.existing != "replace" and _is_there(self.job.target):
             raise OutputError(f"{self.job.target} has appeared meanwhile: {_CURE}")
         _store(self.job.target, data)
