@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from srnet import bicubic
 from srnet.bicubic import cubic, phase_kernels, resize, taps
 
 
@@ -98,3 +99,14 @@ def test_one_pixel_and_identity(rng: np.random.Generator) -> None:
     assert (resize(x, 5, 4) == x).all()
     y = rng.integers(0, 256, (5, 6), dtype=np.uint8)
     assert resize(y, 5, 6) is y
+
+
+@pytest.mark.parametrize("target", [(64, 48), (37, 41), (200, 150), (100, 300)])
+def test_steps_and_pieces_do_not_show(
+    target: tuple[int, int], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = rng.integers(0, 256, (128, 96, 3), np.uint8)
+    tiny = bicubic.resize(picture, *target)
+    monkeypatch.setattr(bicubic, "_TINY", 0)
+    monkeypatch.setattr(bicubic, "_SMALL", 1000)
+    np.testing.assert_array_equal(bicubic.resize(picture, *target), tiny)
