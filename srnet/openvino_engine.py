@@ -47,7 +47,7 @@ _MOST_ERROR = 10 / 255  # of int8 on a smooth picture, where it is 2 to 5 levels
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")  # in the runtime's messages
 _OF_CPU = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
 _EXTRA = ("openvino", "platformdirs")
-_SHAPES = 16  # of pictures that code and buffers are kept for
+_KEPT = 16  # entries in the plugin's cache of what it prepared for a shape of picture
 
 
 def preferred(device: str) -> bool:
@@ -218,9 +218,9 @@ def _top_level() -> int:
 
 
 def _prepare_for_few(core: Any) -> None:
-    """Keep what was prepared for a few shapes only; else it is thousands, half a megabyte each."""
+    """Keep little of what was prepared for other shapes; else it is thousands of entries."""
     with suppress(RuntimeError):  # it is not documented: another version may not have it
-        core.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _SHAPES})
+        core.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _KEPT})
 
 
 def _settings(dtype: str) -> dict[str, object]:
@@ -245,7 +245,7 @@ def _run(request: Any, batch: Pixels) -> Pixels:
 
 
 def _faster(compiled: dict[str, Any]) -> str:
-    """The first or the second, which is bfloat16 where the first is float32, by a run of each."""
+    """The first or the second, which is bfloat16 where the first is float32, by runs in turn."""
     pixels = np.zeros(_TRIAL, np.float32)
     runs = [partial(_run, model.create_infer_request(), pixels) for model in compiled.values()]
     seconds = dict(zip(compiled, best_seconds(runs), strict=True))

@@ -23,6 +23,7 @@ from srnet.cli import main
 from srnet.cli.console import Bar, shown
 from srnet.encode import encode
 from srnet.image import Image, decode, from_array
+from srnet.options import Options
 from srnet.report import Row
 from srnet.upscaler import Upscaler
 
@@ -843,3 +844,19 @@ def test_info_on_all_models(capsys):
     assert main(["info"]) == 0
     assert "srnet" in capsys.readouterr().out
     assert main(["info", "nonsense"]) == 2
+
+
+def test_defaults_are_those_of_the_library():
+    """The command line writes them out, so that its help needs no import."""
+    import inspect
+
+    from server.query import Wishes
+    from srnet.cli.upscale import upscale
+
+    library = Options()
+    told = {n: p.default for n, p in inspect.signature(upscale).parameters.items()}
+    for name in ("strength", "lossless", "subsampling", "png_level", "tile"):
+        assert told[name] == getattr(library, name), name
+    assert told["max_megapixels"] * 1e6 == library.max_pixels
+    for name in ("strength", "lossless", "subsampling", "png_level", "keep_metadata"):
+        assert getattr(Wishes(), name) == getattr(library, name), name
