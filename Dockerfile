@@ -28,7 +28,7 @@ RUN pip --python /opt/srnet/bin/python install --no-deps --no-build-isolation .
 FROM ${BASE}
 COPY --from=build /opt/srnet /opt/srnet
 # For whoever `--user` says, as /tmp is; a volume takes the mode over. COPY would not keep it.
-RUN install -d -o 10001 -g 10001 -m 1777 /var/lib/srnet
+RUN install -d -o 1000 -g 1000 -m 1777 /var/lib/srnet
 ENV PATH=/opt/srnet/bin:$PATH \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
@@ -36,7 +36,8 @@ ENV PATH=/opt/srnet/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     SRNET_DATA_DIR=/var/lib/srnet \
     SRNET_CONTAINER=1
-USER 10001:10001
+# Not root, and the first user of most Linux machines: `-v $PWD:/data` then needs no `--user`.
+USER 1000:1000
 WORKDIR /data
 VOLUME /var/lib/srnet
 EXPOSE 8000
