@@ -22,7 +22,8 @@ demo: .venv/installed
 
 test: .venv/tested
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+# One thread each: threads of PyTorch that wait keep their cores from the other processes.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: .venv/tested
 	$(BIN)/ruff check
