@@ -47,6 +47,7 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
         SRNetError: unknown model, no weights, or a data folder that cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("uvicorn.error").addFilter(_something_was_left)
     memory.bound()
     room.make(settings)
     for sentence in room.lacking(settings):
@@ -62,6 +63,11 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
             # A thread is inside a decoder or encoder, which nothing can stop; its job, if it
             # is one, is written down, and the interpreter would wait for it for ever.
             os._exit(0)
+
+
+def _something_was_left(record: logging.LogRecord) -> bool:
+    """Not so when uvicorn reports "Cancel 0 running task(s)" at the end of the grace period."""
+    return record.args != (0,)
 
 
 def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:

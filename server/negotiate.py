@@ -13,17 +13,24 @@ def acceptable(accept: str, natural: str) -> list[str]:
 
     ``natural`` is the first unless another is named with a higher weight, so that ``*/*`` or
     ``image/*`` leave it, and so does a header that names no format we write. The others are
-    what the header names itself: ``*/*`` asks for no change.
+    what the header names itself: ``*/*`` asks for no change. Of equal weights, what is named
+    first comes first.
     """
     weights = _weights(accept)
+    order = list(weights)
 
     def weight(name: str) -> float:
         media = FORMATS[name].media_type
         return next((weights[m] for m in (media, "image/*", "*/*") if m in weights), 0.0)
 
-    best = max(FORMATS, key=weight)
+    def place(name: str) -> int:
+        media = FORMATS[name].media_type
+        return order.index(media) if media in weights else len(order)
+
+    formats = sorted(FORMATS, key=place)
+    best = max(formats, key=weight)
     first = best if weight(best) > weight(natural) else natural
-    named = [name for name in FORMATS if name == natural or FORMATS[name].media_type in weights]
+    named = [name for name in formats if name == natural or FORMATS[name].media_type in weights]
     others = [name for name in named if name != first and weight(name) > 0]
     return [first, *sorted(others, key=weight, reverse=True)]
 

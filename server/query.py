@@ -9,10 +9,13 @@ from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.problems import Problem
+from srnet.errors import OptionError
+from srnet.image import read_colour
 from srnet.options import Options
 from srnet.upscaler import Upscaler
 
-FormatName = Literal["png", "jpeg", "webp", "tiff", "avif"]
+FormatName = Literal["png", "jpeg", "jpg", "webp", "tiff", "tif", "avif"]
+_OTHER_NAMES = {"jpg": "jpeg", "tif": "tiff"}
 
 
 class Wishes(BaseModel):
@@ -30,6 +33,7 @@ class Wishes(BaseModel):
         None,
         ge=1,
         le=16,
+        allow_inf_nan=False,
         description="Factor. At most one of scale, width, height, fit.",
         examples=[4],
     )
@@ -46,7 +50,12 @@ class Wishes(BaseModel):
         examples=["1920x1080"],
     )
     strength: float = Field(
-        1.0, ge=0, le=1, description="0 is bicubic, 1 is all of the network.", examples=[0.8]
+        1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="0 is bicubic, 1 is all of the network.",
+        examples=[0.8],
     )
     format: FormatName | None = Field(
         None,
@@ -67,19 +76,21 @@ class Wishes(BaseModel):
     )
     background: str | None = Field(
         None,
-        pattern=r"^#?[0-9A-Fa-f]{6}$",
-        description="Colour RRGGBB under transparent pixels, for JPEG.",
+        pattern=r"^(#?[0-9A-Fa-f]{6}|[A-Za-z]{3,20})$",
+        description="Colour under transparent pixels, for JPEG: RRGGBB, or a name of CSS.",
         examples=["ffffff"],
     )
     keep_metadata: bool = Field(
-        True, description="Keep the colour profile, EXIF and resolution.", examples=[False]
+        True,
+        description="Keep the colour profile (else colours become sRGB), EXIF and resolution.",
+        examples=[False],
     )
 
     def options(self, defaults: Options, max_pixels: int) -> Options:
         """The options of the library.
 
         Raises:
-            Problem: several sizes were given.
+            Problem: several sizes were given, or a colour of no known name.
         """
         sizes = [n for n in ("scale", "width", "height", "fit") if getattr(self, n) is not None]
         if len(sizes) > 1:
@@ -87,7 +98,6 @@ class Wishes(BaseModel):
                 "bad-parameter", f"Give only one of {', '.join(sizes)}; for a box, use fit."
             )
         box = self.fit.split("x") if self.fit else None
-        colour = bytes.fromhex(self.background.lstrip("#")) if self.background else None
         return replace(
             defaults,
             scale=self.scale,
@@ -95,15 +105,22 @@ class Wishes(BaseModel):
             height=self.height,
             fit=(int(box[0]), int(box[1])) if box else None,
             strength=self.strength,
-            format=self.format,
+            format=_OTHER_NAMES.get(self.format or "", self.format),
             quality=self.quality,
             lossless=self.lossless,
             subsampling=self.subsampling,
             png_level=self.png_level,
-            background=(colour[0], colour[1], colour[2]) if colour else None,
+            background=_colour(self.background) if self.background else None,
             keep_metadata=self.keep_metadata,
             max_pixels=max_pixels,
         )
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    try:
+        return read_colour(text)
+    except OptionError as error:
+        raise Problem("bad-parameter", f"background must be {error}.") from error
 
 
 Wished = Annotated[Wishes, Query()]
@@ -111,8 +128,8 @@ Accepted = Annotated[
     str,
     Header(
         alias="Accept",
-        description="Chooses the format where `format` is absent; of those that it names, the "
-        "first that can hold the picture.",
+        description="Chooses the format where `format` is absent: the highest `q`, then that of "
+        "the input, then what is named first; what cannot hold the picture is passed over.",
         max_length=1000,
         examples=["image/webp, image/png;q=0.5"],
     ),

@@ -22,6 +22,7 @@ from server.work import Result, Stop, Task, enlarge, inspect, show_residual
 router = APIRouter(prefix="/v1", tags=["pictures"])
 
 _Work = Callable[[Task, Stop], Result]
+_RESIDUAL_HEADERS = {n: told for n, told in PICTURE_HEADERS.items() if n != "X-Consistency-DB"}
 
 
 @takes_picture(
@@ -47,7 +48,7 @@ async def upscale(
     summary="Show what the network adds",
     response_class=Response,
     responses={
-        200: pictures("Grey where nothing is added.", PICTURE_HEADERS),
+        200: pictures("Grey where nothing is added.", _RESIDUAL_HEADERS),
         **problems(*REFUSALS),
     },
 )

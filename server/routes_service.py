@@ -72,7 +72,7 @@ async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     responses=_text("ok\n"),
 )
 async def livez() -> str:
-    """Always `ok`, also while models load or the service shuts down."""
+    """Always `ok`, also while models load and while it drains, as long as it listens."""
     return "ok\n"
 
 

@@ -1,4 +1,4 @@
-"""Ranges for int8, measured on what a network will see: photographs, and drawn text and shapes.
+"""Ranges for int8, found on what a network will see: photographs, and drawn text and shapes.
 
 Photographs alone leave screenshots and scans out of range: their edges are harder.
 """
@@ -13,15 +13,18 @@ import numpy as np
 from srnet import degrade, graphics
 from srnet.card import Card
 from srnet.data import Pixels, find_pictures, read_rgb8
-from srnet.quantise import measured, narrowed
+from srnet.quantise import measured
+from srnet.tune import tuned
 from srnet.weights import keep_ranges, load
 
 _SIDE = 192  # low-resolution pixels of a drawn picture
 _SEED = 0
 
 
-def calibrate(weights: Path, folder: Path, drawn: int) -> int:
-    """Measure the ranges on all pictures of ``folder`` and on ``drawn`` more; keep them.
+def calibrate(weights: Path, folder: Path, drawn: int, steps: int) -> int:
+    """Find the ranges on all pictures of ``folder`` and on ``drawn`` more; keep them.
+
+    They are measured, then tuned for ``steps`` steps.
 
     Returns the number of pictures in all.
 
@@ -30,11 +33,10 @@ def calibrate(weights: Path, folder: Path, drawn: int) -> int:
         WeightsError: not a weights file.
     """
     net, card = load(weights)
-    count = len(find_pictures(folder)) + drawn
-    ranges = measured(net, low_resolution(card, folder, drawn))
-    ranges = narrowed(net, ranges, low_resolution(card, folder, drawn))
-    keep_ranges(weights, ranges, count)
-    return count
+    pictures = list(low_resolution(card, folder, drawn))
+    ranges = tuned(net, measured(net, pictures), pictures, steps)
+    keep_ranges(weights, ranges, len(pictures))
+    return len(pictures)
 
 
 def low_resolution(card: Card, folder: Path, drawn: int) -> Iterator[Pixels]:

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
 from PIL import ImageColor
 
 from srnet.container import FOREIGN, quiet_pillow, upright
+from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
-from srnet.pixels import Image, strips
+from srnet.pixels import Image
 from srnet.stills import write_png, write_tiff
 
 
@@ -74,7 +74,8 @@ def encode(
     ``subsampling`` ("4:4:4", "4:2:2", "4:2:0"; WebP that loses is always 4:2:0).
     ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
     ``keep_metadata`` writes the ICC profile, EXIF and dpi of the first frame; WebP and AVIF hold
-    no dpi but that of EXIF.
+    no dpi but that of EXIF. Without it the colours are those of sRGB; 16 bits, which LittleCMS
+    would cut here, keep a profile that is of another space.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
     has no alpha. ``png_level`` is zlib's 0-9.
 
@@ -90,11 +91,12 @@ def encode(
         frames=len(frames),
         alpha=first.alpha is not None and background is None,
     )
-    if not FORMATS[format].alpha and background is not None:
-        frames = [_flattened(frame, background) for frame in frames]
-    options = _writer_options(format, quality, lossless, subsampling, png_level)
     if not keep_metadata:
-        frames = [replace(frame, icc=None, exif=None, dpi=None) for frame in frames]
+        deep = FORMATS[format].sixteen_bit
+        frames = [replace(plain(frame, deep), exif=None, dpi=None) for frame in frames]
+    if not FORMATS[format].alpha and background is not None:
+        frames = [flattened(frame, background) for frame in frames]
+    options = _writer_options(format, quality, lossless, subsampling, png_level)
     try:
         return _written(frames, format, options)
     except (MemoryError, *FOREIGN) as error:
@@ -136,7 +138,7 @@ def to_pil(image: Image) -> PIL.Image.Image:
     rounded to 8 bits.
     """
     if image.rgb.dtype != np.uint16 or image.rgb.shape[2] == 3 or image.alpha is not None:
-        image = _eight_bit(image)
+        image = eight_bit(image)
     grey = image.rgb.shape[2] == 1
     pil = PIL.Image.fromarray(image.rgb[..., 0] if grey else image.rgb)
     if image.alpha is not None:
@@ -232,37 +234,6 @@ def check_fit(name: str, height: int, width: int, *, frames: int, alpha: bool) -
         )
 
 
-def _eight_bit(image: Image) -> Image:
-    """Round 16 bits to 8: v * 255 / 65535, to the nearest."""
-    if image.rgb.dtype == np.uint8:
-        return image
-    alpha = None if image.alpha is None else _rounded(image.alpha)
-    return replace(image, rgb=_rounded(image.rgb), alpha=alpha)
-
-
-def _rounded(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    result = np.empty(array.shape, np.uint8)
-    for top, bottom in strips(*array.shape[:2]):
-        result[top:bottom] = (array[top:bottom].astype(np.uint32) + 128) // 257
-    return result
-
-
-def _flattened(image: Image, background: tuple[int, int, int]) -> Image:
-    """Lay the picture over a colour, in the encoded space as browsers do."""
-    if image.alpha is None:
-        return image
-    full = int(np.iinfo(image.rgb.dtype).max)
-    bands = 1 if image.rgb.shape[2] == 1 and len(set(background)) == 1 else 3
-    below = np.array(background[:bands], np.uint32) * (full // 255)
-    rgb = np.empty((image.height, image.width, bands), image.rgb.dtype)
-    for top, bottom in strips(image.height, image.width):
-        alpha = image.alpha[top:bottom, :, None].astype(np.uint32)
-        # at most 65535 * 65535 + 32767, which uint32 just holds
-        mixed = image.rgb[top:bottom] * alpha + below * (full - alpha)
-        rgb[top:bottom] = (mixed + full // 2) // full
-    return replace(image, rgb=rgb, alpha=None)
-
-
 def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> bytes:
     """The file, by ``srnet.stills`` or by Pillow, with the metadata of the first frame."""
     quiet_pillow()
@@ -272,7 +243,7 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
         return write_png(first.rgb, first.alpha, icc, exif, first.dpi, options["compress_level"])
     if name == "tiff":
         return write_tiff(first.rgb, first.alpha, icc, exif, first.dpi)
-    pictures = [to_pil(_eight_bit(replace(frame, icc=None, exif=None))) for frame in frames]
+    pictures = [to_pil(eight_bit(replace(frame, icc=None, exif=None))) for frame in frames]
     options = {**options, "icc_profile": icc, "exif": exif or b""}
     if name in ("png", "jpeg") and first.dpi is not None:
         options["dpi"] = first.dpi

@@ -71,7 +71,7 @@ class Options:
     lossless: bool = False  # WebP
     subsampling: str = SUBSAMPLINGS[0]  # of the colour in JPEG and AVIF: 4:4:4 keeps all of it
     png_level: int = PNG_LEVEL  # 0 (quick, large) to 9 (slow, small)
-    keep_metadata: bool = True  # colour profile, EXIF and resolution (dpi)
+    keep_metadata: bool = True  # colour profile (else sRGB), EXIF and resolution (dpi)
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
     tile: int = 512  # input pixels each way; larger is slower with PyTorch, no quicker elsewhere

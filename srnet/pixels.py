@@ -9,7 +9,6 @@ the result and nothing else, whatever conversion is needed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
-from PIL import ImageCms
 
+from srnet.colour import Conversion, to_srgb
 from srnet.errors import OptionError
 
 Samples = npt.NDArray[Any]  # uint8 or uint16
 Rows = Callable[[int, int], npt.NDArray[Any]]  # top, bottom -> (bottom - top, W, bands)
-Conversion = Callable[[PIL.Image.Image], npt.NDArray[Any]]
 
 _MAX_DPI = 65535  # JPEG's limit
 _STRIP_PIXELS = 2**18  # converted at a time; small enough for the cache
@@ -158,7 +156,7 @@ def _conversion(pil: Any) -> tuple[int, Conversion, bytes | None]:
         tags = pil.tag_v2 if pil.format == "TIFF" else {}
         return *_deep_grey(clear, tags), icc
     if mode in ("CMYK", "LAB"):
-        return 3, _to_srgb(mode, icc), None
+        return 3, to_srgb(mode, icc), None
     if mode not in _TARGETS:
         raise ValueError(f"its samples are of kind {mode}, only 8 and 16 bit integers are read")
     target = _TARGETS[mode]
@@ -186,30 +184,6 @@ def _deep_grey(clear: int | None, tags: Any) -> tuple[int, Conversion]:
         return np.dstack([grey, np.where(grey == clear, 0, 65535)])
 
     return 1 if clear is None else 2, convert
-
-
-def _to_srgb(mode: str, icc: bytes | None) -> Conversion:
-    """For CMYK and Lab: through the embedded profile, else plainly (white stays white)."""
-    transform = None
-    source: Any = ImageCms.createProfile("LAB") if mode == "LAB" else None
-    try:
-        if mode == "CMYK" and icc and icc[16:20] == b"CMYK":
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        if source is not None:
-            transform = ImageCms.buildTransform(
-                source,
-                ImageCms.createProfile("sRGB"),
-                mode,
-                "RGB",
-                ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        transform = None  # a damaged profile is as good as none
-    if transform is None:
-        return lambda strip: np.asarray(strip.convert("RGB"))
-    found = transform
-    return lambda strip: np.asarray(ImageCms.applyTransform(strip, found))
 
 
 def _assemble(

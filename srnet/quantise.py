@@ -1,17 +1,16 @@
 """Eight-bit arithmetic for the residual: what its convolutions are given, and in which steps.
 
-Weights are rounded for each output channel, what goes into a convolution for the whole tensor,
-over that share of its range on measured pictures that costs the least: where the largest values
-are rare, finer steps for the rest are worth more. Channels are first scaled against each other,
-inside each block and along the blocks, which changes nothing but lets all of them use the whole
-range (Nagel et al., "Data-free quantization through weight equalization and bias correction",
-2019). The first and the last convolution and the base stay as they are.
+Weights are rounded for each output channel, what goes into a convolution for the whole tensor.
+Channels are first scaled against each other, inside each block and along the blocks, which
+changes nothing but lets all of them use the whole range (Nagel et al., "Data-free quantization
+through weight equalization and bias correction", 2019). The first and the last convolution and
+the base stay as they are. :mod:`srnet.tune` finds better ranges than the measured ones.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +28,6 @@ Ranges = Mapping[str, _Floats]
 
 _LEVELS = 255  # steps of eight bits
 _LEAST_SHARE = 1e-3  # of the widest channel: no channel is blown up further than that
-_SHARES = (1.0, 0.85, 0.7, 0.6, 0.5)  # of a measured range, to choose from
 _SCALABLE = ("relu", "leaky_relu")  # act(a * x) = a * act(x) for positive a
 
 
@@ -50,23 +48,6 @@ def measured(net: SRNet, pictures: Iterable[npt.NDArray[np.uint8]]) -> Ranges:
 
     _look_at(net, pictures, widen)
     return ranges
-
-
-def narrowed(net: SRNet, ranges: Ranges, pictures: Iterable[npt.NDArray[np.uint8]]) -> Ranges:
-    """The share of each range with which rounding ``pictures`` costs the least squared error."""
-    ready, limits = prepared(net, ranges)
-    within = dict(zip(ranges, limits, strict=True))
-    errors = {name: np.zeros(len(_SHARES)) for name in ranges}
-
-    def weigh(name: str, x: Tensor) -> None:
-        for index, share in enumerate(_SHARES):
-            low, high = (share * limit for limit in within[name])
-            step = (high - low) / _LEVELS
-            rounded = x.clamp(low, high).div_(step).round_().mul_(step)
-            errors[name][index] += float(rounded.sub_(x).square_().mean())
-
-    _look_at(ready, pictures, weigh)
-    return {n: found * np.float32(_SHARES[errors[n].argmin()]) for n, found in ranges.items()}
 
 
 def _look_at(
@@ -103,43 +84,39 @@ def prepared(net: SRNet, ranges: Ranges) -> tuple[SRNet, list[tuple[float, float
     shapes = {name: (2, conv.in_channels) for name, conv in convolutions(net).items()}
     if {name: found.shape for name, found in ranges.items()} != shapes:
         raise WeightsError("the ranges for eight bits are of another network: calibrate again")
-    net, ranges = copy.deepcopy(net), dict(ranges)
-    stream = [name for name in shapes if not name.endswith("conv2")]
-    factors = _balance_stream(net, [np.abs(ranges[name]).max(axis=0) for name in stream])
-    ranges |= {name: ranges[name] / factors for name in stream}
-    if net.config.activation in _SCALABLE:
-        for index, block in enumerate(net.body):
-            assert isinstance(block, ResidualBlock)
-            name = f"body.{index}.conv2"
-            ranges[name] = ranges[name] / _balance(block, np.abs(ranges[name]).max(axis=0))
-    return net, [_limits(ranges[name]) for name in shapes]
-
-
-def _balance_stream(net: SRNet, largest: Sequence[_Floats]) -> _Floats:
-    """Divide what the shortcuts carry, from the first convolution to the last.
-
-    By what each channel needs of the range, where it needs most: ``largest`` has its largest
-    values at each place.
-    """
-    factors = np.max([values / max(float(values.max()), 1e-12) for values in largest], axis=0)
-    factors = _bounded(factors)
-    _divide_outputs(net.head, factors)
-    for block in net.body:
+    by, net = scales(net, ranges), copy.deepcopy(net)
+    _divide_outputs(net.head, by["fuse"])
+    for index, block in enumerate(net.body):
         assert isinstance(block, ResidualBlock)
-        _multiply_inputs(block.conv1, factors)
-        _divide_outputs(block.conv2, factors)
-    _multiply_inputs(net.fuse, factors)
-    _divide_outputs(net.fuse, factors)
-    _multiply_inputs(net.tail, factors)
-    return factors
+        _multiply_inputs(block.conv1, by[f"body.{index}.conv1"])
+        _divide_outputs(block.conv1, by[f"body.{index}.conv2"])
+        _multiply_inputs(block.conv2, by[f"body.{index}.conv2"])
+        _divide_outputs(block.conv2, by["fuse"])
+    _multiply_inputs(net.fuse, by["fuse"])
+    _divide_outputs(net.fuse, by["fuse"])
+    _multiply_inputs(net.tail, by["fuse"])
+    return net, [_limits(ranges[name] / by[name]) for name in shapes]
 
 
-def _balance(block: ResidualBlock, largest: _Floats) -> _Floats:
-    """Divide what is between the two convolutions by ``largest`` of each channel."""
-    factors = _bounded(largest)
-    _divide_outputs(block.conv1, factors)
-    _multiply_inputs(block.conv2, factors)
-    return factors
+def scales(net: SRNet, ranges: Ranges) -> dict[str, _Floats]:
+    """What the channels that go into each convolution are divided by: ``(C,)`` of each.
+
+    Between two convolutions of a block by the largest value of each channel. What the shortcuts
+    carry, from the first convolution to the last, by what each channel needs of the range where
+    it needs most.
+    """
+    largest = {name: np.abs(found).max(axis=0) for name, found in ranges.items()}
+    stream = {name: values for name, values in largest.items() if not name.endswith("conv2")}
+    needed = [values / max(float(values.max()), 1e-12) for values in stream.values()]
+    by = dict.fromkeys(stream, _bounded(np.max(needed, axis=0)))
+    for name in largest.keys() - stream.keys():
+        by[name] = _bounded(largest[name] if scalable(net) else np.ones_like(largest[name]))
+    return by
+
+
+def scalable(net: SRNet) -> bool:
+    """Whether channels may be scaled between the two convolutions of a block."""
+    return net.config.activation in _SCALABLE
 
 
 def _bounded(factors: _Floats) -> _Floats:

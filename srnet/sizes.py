@@ -62,7 +62,7 @@ def target_size(
     else:
         assert to_height is not None
         size = to_height, _round(width * to_height / height)
-    if max(size[0] / height, size[1] / width) > MAX_SCALE * 1.5:
+    if size[0] > MAX_SCALE * height or size[1] > MAX_SCALE * width:
         raise OptionError(
             f"{size[1]} x {size[0]} is more than {MAX_SCALE:g} times the picture's "
             f"{width} x {height} pixels: choose a smaller target"

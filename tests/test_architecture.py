@@ -13,13 +13,13 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
 
 LAYERS = [  # each may import from those before it, and from its own
-    "errors card bicubic tiles metrics alpha sizes logs device graphics",
+    "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
     "pixels",
-    "container stills",
+    "container stills convert",
     "encode",
     "image model optim captured",
     "quantise weights degrade",
-    "simulate",
+    "simulate tune",
     "data patches engine kinds options cache debian likeness",
     "openvino_graph openvino_int8",
     "openvino_engine",
@@ -33,7 +33,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-PICTURES = {"image", "encode", "pixels", "container", "stills"}
+PICTURES = {"image", "encode", "pixels", "colour", "convert", "container", "stills"}
 OWNERS = {  # third party: the only modules of srnet that may import it
     "PIL": PICTURES | {"debian", "graphics"},  # the set was cut with Pillow's bicubic
     "cv2": PICTURES | {"degrade", "likeness"},
@@ -41,7 +41,7 @@ OWNERS = {  # third party: the only modules of srnet that may import it
     "tifffile": PICTURES,
     "safetensors": {"weights"},
     "torch": {
-        *("device", "model", "optim", "weights", "engine", "quantise", "openvino_graph"),
+        *("device", "model", "optim", "weights", "engine", "quantise", "tune", "openvino_graph"),
         *("captured", "simulate", "patches", "recipe", "train", "study", "export", "logs", "cli"),
     },
     "openvino": {"openvino_engine", "openvino_graph", "openvino_int8"},

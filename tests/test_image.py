@@ -286,6 +286,55 @@ def test_profile_and_exif_travel_along_or_stay_behind(name, count, dtype):
     assert not tags(bare.exif)
 
 
+def exchanged() -> bytes:
+    """A profile in which red is called green, and green red."""
+    found = SRGB.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1)
+    return found.replace(b"????", b"gXYZ", 1)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_without_its_profile_a_picture_keeps_its_colours(name, alpha):
+    rgb = np.full((16, 16, 3), (200, 60, 30), np.uint8)
+    image = Image(rgb, np.full((16, 16), 255, np.uint8) if alpha else None, exchanged())
+    found = decode(encode([image], name, background=(0, 0, 0), keep_metadata=False))[0]
+    assert found.icc is None
+    assert np.abs(found.rgb.astype(int) - (60, 200, 30)).max() <= (
+        8 if FORMATS[name].quality else 2
+    )
+    shown = decode(encode([image], name, background=(0, 0, 0)))[0]
+    assert shown.icc == exchanged()
+    assert np.abs(shown.rgb.astype(int) - (200, 60, 30)).max() <= (
+        8 if FORMATS[name].quality else 0
+    )
+    under = Image(rgb, np.zeros((16, 16), np.uint8), exchanged())
+    if name == "jpeg":  # the colour beneath is one of sRGB
+        found = decode(encode([under], name, background=(0, 90, 200), keep_metadata=False))[0]
+        assert np.abs(found.rgb.astype(int) - (0, 90, 200)).max() <= 8
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sixteen_bits_keep_a_profile_that_they_need(name):
+    image = Image(np.full((16, 16, 3), (51400, 15420, 7710), np.uint16), icc=exchanged())
+    found = decode(encode([image], name, keep_metadata=False))[0]
+    if FORMATS[name].sixteen_bit:
+        assert found.icc == exchanged()
+        assert np.array_equal(found.rgb, image.rgb)
+    else:
+        assert found.icc is None
+        assert np.abs(found.rgb.astype(int) - (60, 200, 30)).max() <= 8
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_usual_or_damaged_profile_changes_nothing_when_it_goes(count):
+    image = noise(40, 30, count, np.uint8)
+    usual = GREY_PROFILE if count == 1 else SRGB
+    for icc in (usual, usual[:150]):
+        found = decode(encode([replace(image, icc=icc)], "png", keep_metadata=False))[0]
+        assert found.icc is None
+        assert np.array_equal(found.rgb, image.rgb)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["png", "jpeg", "tiff"])
@@ -576,11 +625,11 @@ def test_alpha_into_jpeg_needs_a_background():
 
 @given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 255))
 def test_flattening_is_exact(colour, opacity, below):
-    from srnet.encode import _flattened
+    from srnet.convert import flattened
 
     image = from_array(np.array([[[colour, opacity]]], np.uint16))
     wanted = (colour * opacity + below * 257 * (65535 - opacity)) / 65535
-    assert abs(float(_flattened(image, (below,) * 3).rgb[0, 0, 0]) - wanted) <= 0.5
+    assert abs(float(flattened(image, (below,) * 3).rgb[0, 0, 0]) - wanted) <= 0.5
 
 
 def test_what_a_format_cannot_hold_is_refused():

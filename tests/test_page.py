@@ -150,7 +150,10 @@ class Page:
         return self.at.evaluate(
             """async ([side, x, y]) => {
                 const img = document.querySelector(`.pane.${side} img`);
-                await img.decode().catch(() => img.decode()); // it was replaced meanwhile
+                const later = () => new Promise((done) => setTimeout(done, 50));
+                for (let tries = 20; tries; tries -= 1) { // it may be replaced meanwhile
+                    if (await img.decode().then(() => true, later)) break;
+                }
                 const canvas = new OffscreenCanvas(1, 1).getContext("2d");
                 canvas.drawImage(img, -x, -y);
                 const data = canvas.getImageData(0, 0, 1, 1).data;
@@ -319,6 +322,33 @@ def test_errors_say_what_the_service_said(page: Page, tmp_path: Path, picture: P
     expect(page.at.locator("#live")).to_contain_text(re.compile("failed|finished"))
     assert page.at.locator("#list .name").first.text_content() == hostile.name
     page.finish(1)  # the other one is not held up
+
+
+def test_an_empty_file_is_not_sent(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "nothing.png").touch()
+    page.add(tmp_path / "nothing.png")
+    page.go()
+    row = page.rows("failed")
+    expect(row).to_contain_text("Empty file")
+    expect(row.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(page.at.locator("#caption.error")).to_have_text("The file is empty.")
+
+
+def test_both_sides_lie_on_the_colour_that_transparency_became(page: Page, tmp_path: Path) -> None:
+    values = np.full((40, 60, 4), (200, 40, 40, 255), np.uint8)
+    values[:, :30, 3] = 0
+    PIL.Image.fromarray(values).save(tmp_path / "half.png")
+    page.add(tmp_path / "half.png")
+    page.at.select_option("#format", "jpeg")
+    page.go()
+    page.compared()
+    for side in ("left", "right"):
+        img = page.at.locator(f".pane.{side} img")
+        expect(img).to_have_css("background-color", "rgb(255, 255, 255)")
+    page.at.select_option("#format", "png")
+    page.go()
+    page.compared()
+    expect(page.at.locator(".pane.left img")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
 def test_half_a_picture_is_not_shown_as_if_it_were_whole(page: Page, tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def test_what_cannot_work_is_one_line(monkeypatch, capsys, variables, says) -> N
     assert says in error
 
 
+def test_a_port_that_is_none(capsys) -> None:
+    assert main(["serve", "--port", "99999"]) == 2
+    said = capsys.readouterr().err
+    assert said == "srnet: error: --port should be less than or equal to 65535, not 99999\n"
+
+
 def test_what_kubernetes_makes_of_a_service_named_srnet_is_no_port(monkeypatch, capsys) -> None:
     monkeypatch.setenv("SRNET_PORT", "tcp://10.0.0.1:80")
     assert main(["serve", "--print-settings"]) == 0

@@ -97,6 +97,11 @@ def test_result_is_named_after_the_upload(server: Served, name: str, expected: s
         ("image/avif;q=0.2, image/png;q=0.9", "", "image/png"),
         ("image/webp, */*;q=0.1", "", "image/webp"),
         ("image/avif,image/webp,image/*,*/*;q=0.8", "", "image/jpeg"),
+        ("image/webp,image/avif", "", "image/webp"),
+        ("image/tiff, image/png", "", "image/tiff"),
+        ("image/png, image/jpeg", "", "image/jpeg"),  # as it came: equal weights
+        ("*/*", "format=tif", "image/tiff"),
+        ("image/png", "format=jpg", "image/jpeg"),
         ("text/html", "", "image/jpeg"),
         ("image/png;q=oops", "", "image/jpeg"),
     ],
@@ -124,7 +129,7 @@ def test_jpeg_with_transparency_needs_a_background(server: Served) -> None:
     data = picture(mode="RGBA")
     refused = server.client.post("/v1/upscale?format=jpeg", content=data)
     problem(refused, 422, "cannot-write")
-    flat = server.client.post("/v1/upscale?format=jpeg&background=ff0000", content=data)
+    flat = server.client.post("/v1/upscale?format=jpeg&background=red", content=data)
     assert opened(flat.content).mode == "RGB"
 
 
@@ -155,19 +160,21 @@ def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
         ("scale=17", "scale must be at most 16, not 17"),
         ("scale=0.5", "scale must be at least 1, not 0.5"),
         ("scale=large", "scale must be a number, not large"),
-        ("scale=nan", "scale"),
-        ("scale=inf", "scale"),
+        ("scale=nan", "scale must be a number, not nan"),
+        ("scale=inf", "scale must be a number, not inf"),
+        ("strength=nan", "strength must be a number, not nan"),
         ("scale=2&width=10", "fit"),
         ("width=2.5", "width must be a whole number, not 2.5"),
         ("fit=10", "fit must be written like 1920x1080, not 10"),
         ("fit=0x5", "fit"),
         ("strength=1.5", "strength must be at most 1, not 1.5"),
         ("quality=0", "quality must be at least 1, not 0"),
-        ("format=gif", "format must be png, jpeg, webp, tiff or avif, not gif"),
+        ("format=gif", "format must be png, jpeg, jpg, webp, tiff, tif or avif, not gif"),
         ("subsampling=4:1:1", "subsampling must be 4:4:4, 4:2:2 or 4:2:0, not 4:1:1"),
         ("png_level=10", "png_level must be at most 9, not 10"),
         ("keep_metadata=perhaps", "keep_metadata must be true or false, not perhaps"),
-        ("background=red", "background must be written like ffffff, not red"),
+        ("background=ff", "background must be written like ffffff, not ff"),
+        ("background=reddish", "background must be a colour such as white or #ffffff, not reddish"),
         ("background=" + 100 * "f", "background must be written like ffffff"),
         ("model=nope", "fake"),
         ("model=" + 101 * "m", "model must have at most 100 characters"),

@@ -79,6 +79,7 @@ export class Detail {
     const current = this.shown;
     const stale = () => this.shown !== current;
     this.cover("");
+    this.viewer.backdrop(item.result ? flattenedOn(item) : "");
     if (!item.result) {
       this.viewer.compare(false);
       this.viewer.show("left", "", "", "");
@@ -184,4 +185,10 @@ export class Detail {
       }),
     );
   }
+}
+
+/** The colour that a result without transparency was put on, for the sides that have it; or "". */
+function flattenedOn(item) {
+  const colour = new URLSearchParams(item.query).get("background");
+  return item.job.output.format === "jpeg" && colour ? `#${colour}` : "";
 }

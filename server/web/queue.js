@@ -104,6 +104,7 @@ export class Queue {
   async run(item, signal) {
     this.set(item, { state: "uploading", progress: 0 });
     try {
+      if (!item.file.size) throw new Problem(415, "The file is empty.", { title: "Empty file" });
       const job = await this.submit(item, signal);
       this.hear(item, job);
       for await (const state of follow(job.id, signal)) this.hear(item, state);

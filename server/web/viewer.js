@@ -68,6 +68,11 @@ export class Viewer {
     });
   }
 
+  /** The colour under transparent pixels of both sides; empty for that of the stage. */
+  backdrop(colour) {
+    for (const img of this.root.querySelectorAll(".pane img")) img.style.backgroundColor = colour;
+  }
+
   /** Whether there are two sides to compare. */
   compare(both) {
     this.root.classList.toggle("comparing", both);

@@ -19,8 +19,11 @@ def calibrate(
     graphics: Annotated[
         int, option("INTEGER", "Drawn pictures of text and shapes beside them; 0 or more.")
     ] = 32,
+    steps: Annotated[
+        int, option("INTEGER", "Steps that make the measured ranges better; 0: as measured.")
+    ] = 120,
 ) -> None:
-    """Prepare weights for --precision int8: measure what goes through the network.
+    """Prepare weights for --precision int8: find the ranges of what goes through the network.
 
     The result is kept in the weights file; the weights themselves stay as they are.
     """
@@ -29,6 +32,8 @@ def calibrate(
 
     if graphics < 0:
         raise OptionError(f"--graphics must be 0 or more, not {graphics}")
+    if steps < 0:
+        raise OptionError(f"--steps must be 0 or more, not {steps}")
     for path in [path for name in models for path in find(name)]:
-        count = calibrate(path, pictures, graphics)
+        count = calibrate(path, pictures, graphics, steps)
         typer.echo(f"{path}: ranges for int8 from {count} pictures")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,8 +66,15 @@ def _settings(given: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        wrong = (f"SRNET_{_name(item['loc'])}: {item['msg']}" for item in error.errors())
-        raise OptionError("; ".join(wrong)) from error
+        raise OptionError("; ".join(_wrong(item, given) for item in error.errors())) from error
+
+
+def _wrong(item: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """One error of pydantic; what was given may be a secret, but not on the command line."""
+    name, message = _name(item["loc"]), item["msg"].removeprefix("Input ")
+    if name.lower() in given:
+        return f"--{name.lower()} {message}, not {item['input']}"
+    return f"SRNET_{name} {message}"
 
 
 def _warn() -> None:

@@ -112,7 +112,8 @@ def upscale(
         ),
     ] = None,
     strip_metadata: Annotated[
-        bool, flag("--strip-metadata", "Drop the colour profile, EXIF and dpi.", _FILE)
+        bool,
+        flag("--strip-metadata", "Drop EXIF, dpi and colour profile (colours become sRGB).", _FILE),
     ] = False,
     name: Annotated[
         str | None,

@@ -1,0 +1,64 @@
+"""What a frame has to become before a format can hold it; a private part of ``srnet/image.py``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+
+from srnet.colour import from_profile
+from srnet.pixels import Image, strips
+
+
+def plain(image: Image, deep: bool) -> Image:
+    """In sRGB, without a profile. Where 16 bits are to stay (``deep``), it stays with them:
+
+    LittleCMS as Pillow has it knows no 16-bit colour.
+    """
+    channels = image.rgb.shape[2]
+    convert = None if image.icc is None else from_profile(image.icc, channels)
+    if convert is None:
+        return replace(image, icc=None)
+    if image.rgb.dtype != np.uint8 and deep:
+        return image
+    image = eight_bit(image)
+    rgb = np.empty_like(image.rgb)
+    for top, bottom in strips(image.height, image.width):
+        strip = image.rgb[top:bottom]
+        pil = PIL.Image.fromarray(strip[..., 0] if channels == 1 else strip)
+        rgb[top:bottom] = convert(pil)[..., :channels]
+    return replace(image, rgb=rgb, icc=None)
+
+
+def flattened(image: Image, background: tuple[int, int, int]) -> Image:
+    """Lay the picture over a colour, in the encoded space as browsers do."""
+    if image.alpha is None:
+        return image
+    full = int(np.iinfo(image.rgb.dtype).max)
+    bands = 1 if image.rgb.shape[2] == 1 and len(set(background)) == 1 else 3
+    below = np.array(background[:bands], np.uint32) * (full // 255)
+    rgb = np.empty((image.height, image.width, bands), image.rgb.dtype)
+    for top, bottom in strips(image.height, image.width):
+        alpha = image.alpha[top:bottom, :, None].astype(np.uint32)
+        # at most 65535 * 65535 + 32767, which uint32 just holds
+        mixed = image.rgb[top:bottom] * alpha + below * (full - alpha)
+        rgb[top:bottom] = (mixed + full // 2) // full
+    return replace(image, rgb=rgb, alpha=None)
+
+
+def eight_bit(image: Image) -> Image:
+    """Round 16 bits to 8: v * 255 / 65535, to the nearest."""
+    if image.rgb.dtype == np.uint8:
+        return image
+    alpha = None if image.alpha is None else _rounded(image.alpha)
+    return replace(image, rgb=_rounded(image.rgb), alpha=alpha)
+
+
+def _rounded(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    result = np.empty(array.shape, np.uint8)
+    for top, bottom in strips(*array.shape[:2]):
+        result[top:bottom] = (array[top:bottom].astype(np.uint32) + 128) // 257
+    return result
