@@ -75,7 +75,9 @@ PICTURE_HEADERS: Mapping[str, Any] = {
     "X-Origin-Height": header("Pixels.", 200),
     "X-Result-Width": header("Pixels.", 1200),
     "X-Result-Height": header("Pixels.", 800),
-    "X-Consistency-DB": header("PSNR of the result, shrunk, against the input.", 52.31),
+    "X-Consistency-DB": header(
+        "PSNR of the result, shrunk, against the input; before it is encoded.", 52.31
+    ),
 }
 
 

@@ -34,11 +34,12 @@ class ModelCard(BaseModel):
     training: Training
     data: Data
     metrics: dict[str, float] = Field(description="dB on Y unless the key says else.")
+    engine: str = Field(description="What runs it here, in which precision; empty until it has.")
     calibrated: int = Field(description="Pictures that int8 was measured on; 0: there is no int8.")
 
 
 _CARD = Card("clean-x2", NetConfig(2, 64, 16), 35, metrics={"Set5": 38.0})
-_MODEL = {**dataclasses.asdict(_CARD), "family": "clean", "scale": 2}
+_MODEL = {**dataclasses.asdict(_CARD), "family": "clean", "scale": 2, "engine": "openvino bfloat16"}
 
 
 def _text(example: str) -> dict[int | str, dict[str, Any]]:
@@ -58,7 +59,12 @@ def _text(example: str) -> dict[int | str, dict[str, Any]]:
 async def models(request: Request, _: Caller) -> list[dict[str, Any]]:
     """The card of each weights file; `family` is what `model` takes, the first the default."""
     return [
-        {**dataclasses.asdict(engine.card), "family": name, "scale": engine.card.scale}
+        {
+            **dataclasses.asdict(engine.card),
+            "family": name,
+            "scale": engine.card.scale,
+            "engine": engine.kind,
+        }
         for name, upscaler in service_of(request).upscalers.items()
         for engine in upscaler.engines.values()
     ]

@@ -34,6 +34,8 @@ TILE = 32
 class HeldEngine:
     """Repeats pixels; while held, each batch waits for :meth:`let_go`."""
 
+    kind = "held float32"
+
     def __init__(self, scale: int = 2) -> None:
         self.card = tiny_card(scale, "fake")
         self.error: Exception | None = None

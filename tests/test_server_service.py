@@ -32,7 +32,8 @@ def test_models_are_the_cards(server: Served) -> None:
     (card,) = server.client.get("/v1/models").json()
     assert card["family"] == "fake"
     assert card["scale"] == 2
-    assert card.keys() == {field.name for field in fields(Card)} | {"family", "scale"}
+    assert card.keys() == {field.name for field in fields(Card)} | {"family", "scale", "engine"}
+    assert card["engine"] == "held float32"
 
 
 def test_metrics_count_work_and_refusals(server: Served) -> None:
