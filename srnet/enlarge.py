@@ -119,9 +119,14 @@ def to_float(values: Array) -> npt.NDArray[np.float32]:
     return values.astype(np.float32) * np.float32(1 / np.iinfo(values.dtype).max)
 
 
-def visible(residual: Array) -> npt.NDArray[np.uint8]:
-    """A residual in units of full scale as a picture: grey where nothing was added."""
+def visible(residual: Array, alpha: Array | None = None) -> npt.NDArray[np.uint8]:
+    """A residual in units of full scale as a picture: grey where nothing was added.
+
+    Where ``alpha``, ``(H, W)`` of integers, hides the result, it hides what was added too.
+    """
     levels = np.multiply(residual, np.float32(255 * RESIDUAL_GAIN))
+    if alpha is not None:
+        levels *= to_float(alpha)[..., None]
     levels += np.float32(127.5)
     np.rint(levels, out=levels)
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)

@@ -176,9 +176,8 @@ class Upscaler:
         """As :meth:`run`, and the picture of the first frame's residual, from the same passes."""
         tell = _counter(sum(self._count(f, options) for f in frames), progress)
         first, added = self._explained(frames[0], options, tell)
-        return [first, *(self._enlarge(f, options, tell) for f in frames[1:])], Image(
-            visible(added)
-        )
+        rest = [self._enlarge(frame, options, tell) for frame in frames[1:]]
+        return [first, *rest], Image(visible(added, first.alpha))
 
     def residual(
         self, image: Any, options: Options | None = None, progress: Progress | None = None
@@ -186,7 +185,7 @@ class Upscaler:
         """What the network adds to bicubic; ``image`` as for a call, its first frame only.
 
         Returns the difference as float32 ``(H, W, C)`` in units of full scale (-1 to 1), and
-        a picture of it: grey where nothing was added, four times enhanced.
+        a picture of it: grey where nothing that can be seen was added, four times enhanced.
         """
         options = self._chosen(options)
         name = str(image) if isinstance(image, str | Path) else "picture"
@@ -196,8 +195,8 @@ class Upscaler:
             data = self.decode(data, name, options)[0]
         image = from_kind(data)
         tell = _counter(self._count(image, options), progress)
-        added = self._explained(image, options, tell)[1]
-        return added, Image(visible(added))
+        result, added = self._explained(image, options, tell)
+        return added, Image(visible(added, result.alpha))
 
     def upscale_bytes(
         self,

@@ -274,11 +274,11 @@ def test_skip_existing_makes_a_missing_residual(up, capsys):
     assert up(*arguments, "--dry-run") == 0
     assert capsys.readouterr() == (
         f"{line}\n",
-        "1 skipped, 1 residuals to make of results that were there\n",
+        "1 skipped, 1 residual to make of results that were there\n",
     )
     assert up(*arguments) == 0
     assert capsys.readouterr().err == (
-        f"[1/1] {line}\n1 skipped, 1 residuals made of results that were there\n"
+        f"[1/1] {line}\n1 skipped, 1 residual made of results that were there\n"
     )
     assert size(Path("added/b.png.residual.png")) == (20, 16)
     assert Path("b.png").stat().st_mtime_ns == before

@@ -187,6 +187,19 @@ def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     assert (np.abs(plain.rgb.astype(int) - 128) <= 1).all()
 
 
+def test_what_alpha_hides_is_not_shown_as_added(up: Upscaler, picture: np.ndarray) -> None:
+    alpha = np.zeros(picture.shape[:2], np.uint8)
+    alpha[:, 15:] = 255
+    added, view = up.residual(Image(picture, alpha))
+    (result,), same = up.run_with_residual([Image(picture, alpha)], Options(scale=2))
+    assert result.alpha is not None
+    share = result.alpha[..., None] / 255
+    expected = np.clip(127.5 + 255 * RESIDUAL_GAIN * added * share, 0, 255)
+    assert np.abs(view.rgb - expected).max() <= 0.51
+    assert np.array_equal(view.rgb, same.rgb)
+    assert (np.abs(view.rgb[:, :20].astype(int) - 128) <= 1).all()
+
+
 def test_no_dark_fringe(fake_engine: type) -> None:
     rgb = np.zeros((12, 12, 3), np.uint8)  # black where nothing is seen
     alpha = np.zeros((12, 12), np.uint8)

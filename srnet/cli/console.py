@@ -95,7 +95,7 @@ def _totals(report: Report) -> str:
         counts.append(f"{shrunk} smaller than the input")
     if added := sum(row.status == "skipped" and row.residual is not None for row in report.rows):
         verb = "to make" if report.dry_run else "made"
-        counts.append(f"{added} residuals {verb} of results that were there")
+        counts.append(f"{added} residual{'s' * (added > 1)} {verb} of results that were there")
     if report.ignored:
         counts.append(f"{_others(report.ignored)} ignored")
     text = ", ".join(counts)
