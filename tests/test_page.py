@@ -351,6 +351,26 @@ def test_both_sides_lie_on_the_colour_that_transparency_became(page: Page, tmp_p
     expect(page.at.locator(".pane.left img")).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
+def test_how_far_several_have_come_is_in_sight(
+    page: Page, picture: Path, tmp_path: Path, service: Served
+) -> None:
+    files = [tmp_path / f"{n}.png" for n in range(4)]
+    for file in files:
+        file.write_bytes(picture.read_bytes())
+    title, panel = page.at.locator("#pictures-title"), page.at.locator("#panel")
+    page.at.set_viewport_size({"width": 1280, "height": 640})
+    page.add(*files)
+    expect(title).to_have_text("Pictures")
+    panel.evaluate("panel => panel.scrollTo(0, 300)")
+    service.engines[0].close()
+    page.at.locator("#go").click()
+    expect(title).to_have_text("Pictures: 0 of 4 done")
+    expect(title).to_be_in_viewport()
+    service.engines[0].open.set()
+    page.finish(4)
+    expect(title).to_have_text("Pictures")
+
+
 def test_half_a_picture_is_not_shown_as_if_it_were_whole(page: Page, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     half = tmp_path / "half.jpg"

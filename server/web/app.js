@@ -7,7 +7,7 @@ import { onKeyNeeded, pause, request } from "./api.js";
 import { Detail } from "./detail.js";
 import { List } from "./list.js";
 import { Options } from "./options.js";
-import { Queue, worthAgain } from "./queue.js";
+import { ACTIVE, Queue, worthAgain } from "./queue.js";
 import { announcement } from "./text.js";
 
 const MODELS_EVERY_MS = 3000; // while the service is not ready
@@ -56,6 +56,15 @@ function refreshButtons() {
   at("go").disabled = count === 0;
   at("go").textContent = again ? "Enlarge again" : count > 1 ? `Enlarge ${count} pictures` : "Enlarge";
   at("clear").hidden = queue.items.length < 2;
+  at("pictures-title").textContent = heading();
+}
+
+/** How far several pictures have come, while some are on their way. */
+function heading() {
+  const { items } = queue;
+  const active = items.some((item) => ACTIVE.has(item.state));
+  if (items.length < 2 || !active) return "Pictures";
+  return `Pictures: ${items.filter((item) => item.state === "done").length} of ${items.length} done`;
 }
 
 /** All that are ready; if none is, the chosen one once more. */
@@ -78,6 +87,7 @@ function select(item) {
 function start(items) {
   if (!options.valid()) return;
   for (const item of items) queue.start(item, options.query());
+  at("panel").scrollTo({ top: 0 }); // from the settings up to the list
   at("viewer").scrollIntoView({ block: "nearest" }); // on a small screen it may be far up
 }
 
