@@ -116,7 +116,7 @@ def test_engines_and_precisions_are_within_one_level(name: str, engine: str) -> 
         assert 10 * np.log10(255**2 / max(np.square(exact - found).mean(), 1e-9)) >= decibels
 
 
-ROUGH = ("clean-x2", "clean-x3", "clean-x4", "photo-x2")  # new weights; docs/speed.md has figures
+ROUGH = ("clean-x2", "photo-x2")  # by a hair: docs/speed.md has figures
 
 
 @pytest.mark.parametrize("mark", [True, False], ids=["mark", "backstop"])
@@ -138,9 +138,9 @@ def test_int8_costs_little(name: str, mark: bool, request: pytest.FixtureRequest
     levels = np.abs(up(Image(strong)).rgb.astype(int) - int8(Image(strong)).rgb).max()
     # without exact sums of bytes, weights have half their levels
     most = 0.05 if openvino_int8.top_level() == openvino_int8.FULL else 0.06
-    assert lost <= (most if mark else 0.15)
-    assert near >= (50 if mark else 47)
-    assert levels <= (10 if mark else 20)
+    assert lost <= (most if mark else 0.07)
+    assert near >= (50 if mark else 49)
+    assert levels <= (10 if mark else 12)
 
 
 BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside
