@@ -22,8 +22,8 @@ demo: .venv/installed
 
 test: .venv/tested
 	$(MAKE) --no-print-directory check
-# One thread each: threads of PyTorch that wait keep their cores from the other processes.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# Threads that wait shall not spin, and keep their cores from the other processes.
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: .venv/tested
 	$(BIN)/ruff check

@@ -67,7 +67,7 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
 
 def _something_was_left(record: logging.LogRecord) -> bool:
     """Not so when uvicorn reports "Cancel 0 running task(s)" at the end of the grace period."""
-    return record.args != (0,)
+    return not (record.args == (0,) and str(record.msg).startswith("Cancel "))
 
 
 def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:

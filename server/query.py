@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import Header, Query
@@ -10,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.problems import Problem
 from srnet.errors import OptionError
-from srnet.image import read_colour
+from srnet.image import format_for, read_colour
 from srnet.options import Options
 from srnet.upscaler import Upscaler
 
 FormatName = Literal["png", "jpeg", "jpg", "webp", "tiff", "tif", "avif"]
-_OTHER_NAMES = {"jpg": "jpeg", "tif": "tiff"}
 
 
 class Wishes(BaseModel):
@@ -105,7 +105,7 @@ class Wishes(BaseModel):
             height=self.height,
             fit=(int(box[0]), int(box[1])) if box else None,
             strength=self.strength,
-            format=_OTHER_NAMES.get(self.format or "", self.format),
+            format=format_for(Path(f"picture.{self.format}")) if self.format else None,
             quality=self.quality,
             lossless=self.lossless,
             subsampling=self.subsampling,

@@ -3,8 +3,8 @@
 Gradient descent on the limits of what goes into each convolution and on the scales of channels
 against each other, which :func:`srnet.quantise.prepared` sets by rule; rounding is passed by as
 if it were not there (Esser et al., "Learned step size quantization", 2020, for the steps; weights
-stay as they are here). Measured ranges are wide, since edges are rare: rounding in learned ones
-costs half the squared error, with nothing more to compute.
+stay as they are here). Measured ranges are wide, since edges are rare; learned ones cost nothing
+to run. What they gained is in ``docs/speed.md``.
 """
 
 from __future__ import annotations

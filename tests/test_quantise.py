@@ -90,13 +90,19 @@ def test_channels_along_the_blocks_share_the_range() -> None:
     np.testing.assert_allclose(found, found[0], rtol=1e-4)
 
 
-def test_an_input_that_is_always_zero() -> None:
+def blind() -> SRNet:
+    """A network of which most convolutions are always given zeros."""
     net = network()
     torch.nn.init.zeros_(net.head.weight)
     torch.nn.init.zeros_(net.head.bias)  # type: ignore[arg-type]
     for block in net.body:
         assert isinstance(block, ResidualBlock)
         torch.nn.init.zeros_(block.conv1.bias)  # type: ignore[arg-type]
+    return net
+
+
+def test_an_input_that_is_always_zero() -> None:
+    net = blind()
     ready, limits = quantise.prepared(net, quantise.measured(net, PICTURES))
     assert all(high > low for low, high in limits)
     assert torch.isfinite(ready(torch.rand(1, 3, 5, 5))).all()

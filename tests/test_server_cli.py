@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import pytest
 
+from server.main import _something_was_left
 from srnet.cli import main
 from tests.serving import served
 
@@ -55,6 +57,15 @@ def test_what_cannot_work_is_one_line(monkeypatch, capsys, variables, says) -> N
     assert error.startswith("srnet: error: ")
     assert error.count("\n") == 1
     assert says in error
+
+
+def test_the_end_of_the_grace_period_is_told_only_if_something_was_left() -> None:
+    def told(*args: object) -> bool:
+        words = "Cancel %s running task(s), timeout graceful shutdown exceeded"
+        record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, words, args, None)
+        return _something_was_left(record)
+
+    assert [told(0), told(1)] == [False, True]
 
 
 def test_a_port_that_is_none(capsys) -> None:

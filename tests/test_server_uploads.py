@@ -188,6 +188,7 @@ def body(client: socket.socket) -> bytes:
     """Of the answer. The other side reads on for a while before it ends the connection."""
     with http.client.HTTPResponse(client) as answer:
         answer.begin()
+        assert answer.will_close
         return answer.read()
 
 

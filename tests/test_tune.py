@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from srnet import quantise, tune
-from srnet.model import ResidualBlock, SRNet
-from tests.test_quantise import PICTURES, network
+from srnet.model import SRNet
+from tests.test_quantise import PICTURES, blind, network
 
 DRAWS = np.random.default_rng(3)
 
@@ -88,11 +88,6 @@ def test_the_same_pictures_give_the_same_ranges() -> None:
 
 
 def test_an_input_that_is_always_zero() -> None:
-    net = network()
-    torch.nn.init.zeros_(net.head.weight)
-    torch.nn.init.zeros_(net.head.bias)  # type: ignore[arg-type]
-    for block in net.body:
-        assert isinstance(block, ResidualBlock)
-        torch.nn.init.zeros_(block.conv1.bias)  # type: ignore[arg-type]
+    net = blind()
     tuned = tune.tuned(net, quantise.measured(net, PICTURES), PICTURES, 3)
     assert all(np.isfinite(found).all() for found in tuned.values())
