@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 IN_MEMORY = 1 << 20  # bytes; longer ones go to disk
-_CHUNK = 1 << 18  # bytes written to a socket at a time
+CHUNK = 1 << 18  # bytes written to a socket at a time
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class Blob:
     async def chunks(self, last: bool = False) -> AsyncIterator[bytes]:
         """The bytes in order, read as they are sent; ``last`` discards them meanwhile."""
         if self.content is not None:
-            for start in range(0, self.size, _CHUNK):
-                yield self.content[start : start + _CHUNK]
+            for start in range(0, self.size, CHUNK):
+                yield self.content[start : start + CHUNK]
             return
         assert self.path is not None
         file = await run_in_threadpool(self.path.open, "rb")
         try:
             if last:  # the name goes now, so that nothing is left however the sending ends
                 self.discard()
-            while chunk := await run_in_threadpool(file.read, _CHUNK):
+            while chunk := await run_in_threadpool(file.read, CHUNK):
                 yield chunk
         finally:
             file.close()

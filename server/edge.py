@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -137,8 +138,9 @@ class _Exchange:
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         try:
-            await asyncio.wait_for(self._send(message), self._service.settings.stall_seconds)
-        except (TimeoutError, asyncio.TimeoutError) as error:
+            with anyio.fail_after(self._service.settings.stall_seconds):  # without another task
+                await self._send(message)
+        except TimeoutError as error:
             raise ClientDisconnect from error  # it takes nothing: given up
 
     def _add_headers(self, message: MutableMapping[str, Any]) -> None:

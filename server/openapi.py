@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, FastAPI
 
 from server import problems as problem_kinds
+from server.query import PARAMETERS
 from srnet.image import FORMATS
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -91,7 +92,7 @@ def takes_picture(router: APIRouter, path: str, **described: Any) -> Callable[[H
     """Decorate what answers pictures sent by POST, or by PUT, which is what ``curl -T`` does."""
 
     def register(handler: Handler) -> Handler:
-        extra = {"requestBody": _PICTURE_BODY}
+        extra = {"requestBody": _PICTURE_BODY, "parameters": PARAMETERS}
         for method in ("POST", "PUT"):
             router.add_api_route(path, handler, methods=[method], openapi_extra=extra, **described)
         return handler

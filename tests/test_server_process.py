@@ -215,7 +215,8 @@ def test_more_connections_than_files_break_nothing(tmp_path: Path, files: int) -
         first.process.send_signal(signal.SIGCONT)
         answers = [beginning(follower) for follower in followers]
         assert 0 < sum(answer.startswith(b"HTTP/1.1 200") for answer in answers) < files / 2
-        assert {answer[9:12] for answer in answers} == {b"200", b"503", b""}
+        statuses = {answer[9:12] for answer in answers}
+        assert {b"200", b"503"} <= statuses <= {b"200", b"503", b""}  # some may be cut off
         until(lambda: first.newcomer.get("/livez").is_success)
         assert first.client.get("/v1/models").is_success
         assert first.client.delete(job).is_success
