@@ -1,4 +1,4 @@
-"""Ranges for int8, found on what a network will see: photographs, and drawn text and shapes.
+"""Made ready for fewer bits, on what a network will see: photographs, drawn text and shapes.
 
 Photographs alone leave screenshots and scans out of range: their edges are harder.
 """
@@ -6,25 +6,28 @@ Photographs alone leave screenshots and scans out of range: their edges are hard
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from srnet import degrade, graphics
+from srnet.basis import turned
 from srnet.card import Card
 from srnet.data import Pixels, find_pictures, read_rgb8
 from srnet.quantise import measured
 from srnet.tune import tuned
-from srnet.weights import keep_ranges, load
+from srnet.weights import load, rounded, save
 
 _SIDE = 192  # low-resolution pixels of a drawn picture
 _SEED = 0
 
 
-def calibrate(weights: Path, folder: Path, drawn: int, steps: int) -> int:
+def calibrate(weights: Path, folder: Path, drawn: int, steps: int, turns: int = 0) -> int:
     """Find the ranges on all pictures of ``folder`` and on ``drawn`` more; keep them.
 
-    They are measured, then tuned for ``steps`` steps.
+    They are measured, then tuned for ``steps`` steps. Before, the network is brought into
+    another basis by ``turns`` steps; these are other weights, the next version.
 
     Returns the number of pictures in all.
 
@@ -34,8 +37,12 @@ def calibrate(weights: Path, folder: Path, drawn: int, steps: int) -> int:
     """
     net, card = load(weights)
     pictures = list(low_resolution(card, folder, drawn))
+    if turns:
+        net = turned(net, pictures, turns)
+        net.load_state_dict(rounded(net.state_dict()))
+        card = replace(card, version=card.version + 1, turned=turns)
     ranges = tuned(net, measured(net, pictures), pictures, steps)
-    keep_ranges(weights, ranges, len(pictures))
+    save(weights, net, replace(card, calibrated=len(pictures)), ranges)
     return len(pictures)
 
 

@@ -20,6 +20,7 @@ Base = Literal["bicubic", "nearest", "none"]
 Shortcut = Literal["identity", "none"]
 Degradation = Literal["clean", "photo"]
 
+FORMAT = 2  # 1: the head read pixels less 1/2, see srnet.model.centred
 HALO_OF_BASE = {"bicubic": 2, "nearest": 0, "none": 0}  # low-resolution pixels
 
 
@@ -94,6 +95,8 @@ class Card:
     data: Data = field(default_factory=Data)
     metrics: dict[str, float] = field(default_factory=dict)  # dB on Y unless the key says else
     calibrated: int = 0  # pictures that the ranges for int8 were measured on; 0: none are there
+    turned: int = 0  # steps in which the basis of the blocks was found, see srnet.basis
+    format: int = FORMAT  # how tensors are to be read
 
     @property
     def scale(self) -> int:
@@ -118,6 +121,12 @@ class Card:
         """
         try:
             fields = json.loads(text)
+            written = fields.get("format", 1)
+            _check(
+                written == FORMAT,
+                f"the weights are of format {written}, and this srnet reads format {FORMAT}: "
+                "take the srnet that wrote them, or train them again",
+            )
             fields["net"] = _build(NetConfig, fields["net"])
             fields["training"] = _build(Training, fields["training"])
             fields["data"]["licences"] = tuple(fields["data"]["licences"])

@@ -142,6 +142,14 @@ class NearestBase(nn.Module):
         return F.pixel_shuffle(self.phases(x.float()), self.scale)
 
 
+def centred(x: Tensor) -> Tensor:
+    """Pixels from 0 to 1 as the first convolution reads them, from -1/2 to 1/2.
+
+    In steps of 1/256, so that bfloat16 holds those of eight bits exactly.
+    """
+    return (x * 255 - 128) / 256
+
+
 class SRNet(nn.Module):
     """Super-resolution network; see the head of this file.
 
@@ -166,9 +174,14 @@ class SRNet(nn.Module):
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(_bias(self.tail))
 
+    def shallow(self, x: Tensor) -> Tensor:
+        """What the blocks begin with: ``(N, 3, h, w)`` to ``(N, features, h, w)``."""
+        features: Tensor = self.head(centred(x))
+        return features
+
     def phases(self, x: Tensor) -> Tensor:
         """The residual before the pixel-shuffle: ``(N, 3, h, w)`` to ``(N, 3 * s * s, h, w)``."""
-        shallow = self.head(x - 0.5)  # (N, features, h, w); centred: smaller rounding errors
+        shallow = self.shallow(x)
         deep: Tensor = self.tail(shallow + self.fuse(self.body(shallow)))
         return deep
 

@@ -83,6 +83,7 @@ def _section(card: Card) -> str:
         f"- Data: {shown}",
         f"- Licences of the data: {'; '.join(data.licences)}",
         f"- Licence of the weights: {card.licence}",
+        f"- bfloat16: {_basis(card)}",
         f"- int8: {_eight_bits(card)}",
         "",
         "| measured on | value |",
@@ -91,6 +92,10 @@ def _section(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _basis(card: Card) -> str:
+    return f"basis found in {card.turned} steps" if card.turned else "basis as trained"
 
 
 def _eight_bits(card: Card) -> str:

@@ -41,7 +41,7 @@ def tuned(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, max(steps, 1))
     rng = np.random.default_rng(_SEED)
     for _ in range(steps):
-        batch = _patches(pictures, rng)
+        batch = crops(pictures, rng)
         with torch.no_grad():
             exact = rounded.net.residual(batch)
         errors = (rounded(batch) - exact).square().mean((1, 2, 3))
@@ -52,14 +52,29 @@ def tuned(
     return rounded.ranges(scales(net, ranges))
 
 
-def _patches(pictures: Sequence[npt.NDArray[np.uint8]], rng: np.random.Generator) -> Tensor:
+def crops(
+    pictures: Sequence[npt.NDArray[np.uint8]], rng: np.random.Generator, tries: int = 1
+) -> Tensor:
+    """Patches ``(N, 3, h, w)`` from 0 to 1, each the one of ``tries`` with the hardest edges."""
     chosen = [pictures[i] for i in rng.integers(len(pictures), size=_BATCH)]
     side = min(_SIDE, *(min(p.shape[:2]) for p in chosen))
     cut = []
     for p in chosen:
-        y, x = (int(rng.integers(n - side + 1)) for n in p.shape[:2])
-        cut.append(torch.from_numpy(p[y : y + side, x : x + side].copy()))
+        tried = [_cut(p, side, rng) for _ in range(tries)]
+        cut.append(torch.from_numpy(max(tried, key=_hardness).copy()))
     return torch.stack(cut).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _cut(
+    picture: npt.NDArray[np.uint8], side: int, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    y, x = (int(rng.integers(n - side + 1)) for n in picture.shape[:2])
+    return picture[y : y + side, x : x + side]
+
+
+def _hardness(patch: npt.NDArray[np.uint8]) -> float:
+    """Mean difference between neighbours, in levels."""
+    return float(np.abs(np.diff(patch.astype(np.int16), axis=0)).mean())
 
 
 class _Rounded(nn.Module):
@@ -78,7 +93,7 @@ class _Rounded(nn.Module):
         """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, as :meth:`SRNet.residual`."""
         net, stream = self.net, self.stream.exp()
         ends = iter(self.limits * self.ends.exp())
-        shallow = net.head(x - 0.5) / stream[:, None, None]
+        shallow = net.shallow(x) / stream[:, None, None]
         deep = shallow
         for block, inner in zip(net.body, self.inner.exp(), strict=True):
             assert isinstance(block, ResidualBlock)

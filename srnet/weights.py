@@ -94,12 +94,12 @@ def read_card(path: Path) -> Card:
 
 
 def rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors with kernels that bfloat16 holds exactly.
+    """The same tensors in numbers that bfloat16 holds exactly.
 
-    It costs less than 0.001 dB, and what computes in bfloat16 then differs from float32 by its
-    sums alone: without, the rounding of kernels was most of the largest differences.
+    It costs 0.001 dB, and what computes in bfloat16 then differs from float32 by its sums alone:
+    without, the rounding of kernels was most of the largest differences.
     """
-    return {name: t.bfloat16().float() if t.ndim == 4 else t for name, t in tensors.items()}
+    return {name: t.bfloat16().float() for name, t in tensors.items()}
 
 
 def blend(path: Path, other: Path, share: float, output: Path) -> None:
@@ -206,12 +206,6 @@ def _body(net: NetConfig, other: NetConfig) -> str:
         for name in names
         if getattr(net, name) != getattr(other, name)
     )
-
-
-def keep_ranges(path: Path, ranges: Ranges, pictures: int) -> None:
-    """Keep the ranges for int8, measured on so many pictures, in a weights file."""
-    net, card = load(path)
-    save(path, net, replace(card, calibrated=pictures), ranges)
 
 
 def record(path: Path, metrics: Mapping[str, float]) -> None:

@@ -91,3 +91,15 @@ def test_an_input_that_is_always_zero() -> None:
     net = blind()
     tuned = tune.tuned(net, quantise.measured(net, PICTURES), PICTURES, 3)
     assert all(np.isfinite(found).all() for found in tuned.values())
+
+
+def test_crops_can_be_those_with_the_hardest_edges() -> None:
+    picture = np.full((48, 4000, 3), 90, np.uint8)
+    picture[:, 3000:] = DRAWS.integers(0, 256, (48, 1000, 3))
+
+    def hardness(tries: int) -> float:
+        crops = tune.crops([picture], np.random.default_rng(1), tries)
+        assert crops.shape == (8, 3, 48, 48)
+        return float(crops.diff(dim=2).abs().mean())
+
+    assert hardness(8) > 1.5 * hardness(1)

@@ -19,7 +19,7 @@ class Bare(SRNet):
 
     def residual(self, x: Tensor) -> Tensor:
         """As the product's, but nothing leads around the body."""
-        deep = self.fuse(self.body(self.head(x - 0.5)))
+        deep = self.fuse(self.body(self.shallow(x)))
         return F.pixel_shuffle(self.tail(deep), self.config.scale)
 
 

@@ -43,7 +43,7 @@ class Encoder(SRNet):
 
     def residual(self, x: Tensor) -> Tensor:
         """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)`` by way of ``(N, 4 f, h / 4, w / 4)``."""
-        deep = self.fuse(self.body(self.head(x - 0.5)))
+        deep = self.fuse(self.body(self.shallow(x)))
         return F.pixel_shuffle(self.tail(deep), _SHRINKS * self.config.scale)
 
 
