@@ -36,6 +36,8 @@ class ModelCard(BaseModel):
     metrics: dict[str, float] = Field(description="dB on Y unless the key says else.")
     engine: str = Field(description="What runs it here, in which precision; empty until it has.")
     calibrated: int = Field(description="Pictures that int8 was measured on; 0: there is no int8.")
+    turned: int = Field(description="Steps that made it lose less in bfloat16.")
+    format: int = Field(description="How the tensors of the file are to be read.")
 
 
 _CARD = Card("clean-x2", NetConfig(2, 64, 16), 35, metrics={"Set5": 38.0})

@@ -209,7 +209,7 @@ def memory(server: Service, options: argparse.Namespace) -> dict[str, Any]:
     rng = np.random.default_rng(0)
 
     def mixed(i: int) -> None:
-        width, height = (int(x) for x in rng.integers(16, 240, 2))
+        width, height = (int(x) for x in rng.integers(20, 240, 2))  # to 300 is at most 16 times
         kind = ("PNG", "JPEG", "WEBP", "BMP")[i % 4]
         data = photograph(width, height, "PNG")
         if kind != "PNG":
