@@ -173,7 +173,8 @@ def test_int8_loses_at_most_a_twentieth_of_a_decibel(name: str) -> None:
     assert metrics["Set14 psnr"] - mean(list(scores(up, source, scale))).psnr <= most
 
 
-WITHIN = ("clean-x2", "fast-x2", "fast-x4", "photo-x2")  # one level on all of Set14: docs/speed.md has figures
+# one level on all of Set14; docs/speed.md has figures
+WITHIN = ("clean-x2", "fast-x2", "fast-x4", "photo-x2")
 
 
 @pytest.mark.slow
