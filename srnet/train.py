@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srnet.captured import Captured
-from srnet.card import Card, Data, Training, differences
+from srnet.card import FORMAT, Card, Data, Training, differences
 from srnet.device import best_device, best_dtype
 from srnet.errors import WeightsError
 from srnet.model import SRNet
@@ -109,6 +109,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs, in types that ``weights_only`` loading accepts."""
         return {
+            "format": FORMAT,
             "config": json.dumps(dataclasses.asdict(self.config), sort_keys=True),
             "before": json.dumps(dataclasses.asdict(self.before)),
             "net": self.net.state_dict(),
@@ -124,9 +125,11 @@ class Run:
         """Go on from a checkpoint of the same configuration.
 
         Raises:
-            WeightsError: it belongs to another configuration.
+            WeightsError: it belongs to another configuration, or to another srnet.
         """
         state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        if state.get("format", 1) != FORMAT:
+            raise WeightsError(f"{checkpoint} is of an older srnet: delete it to begin anew")
         new = json.loads(self.state()["config"])
         old = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
         old |= json.loads(state["config"])  # settings that came later had their defaults

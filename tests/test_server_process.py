@@ -202,8 +202,13 @@ def test_connections_without_a_request_are_cut_off(tmp_path: Path) -> None:
             assert client.recv(12) == b"HTTP/1.1 200"
 
 
-@pytest.mark.parametrize("files", [64, 256])
-def test_more_connections_than_files_break_nothing(tmp_path: Path, files: int) -> None:
+@pytest.mark.parametrize(
+    ("files", "seen"),
+    [(64, {b"200", b"503", b""}), (256, {b"200", b"503"})],  # of fewer files, some are cut off
+)
+def test_more_connections_than_files_break_nothing(
+    tmp_path: Path, files: int, seen: set[bytes]
+) -> None:
     with process(tmp_path, FILES=str(files)) as first, contextlib.ExitStack() as stack:
         job = first.client.post("/v1/jobs", content=picture(2000, 2000)).headers["location"]
         ask = f"GET {job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -215,8 +220,7 @@ def test_more_connections_than_files_break_nothing(tmp_path: Path, files: int) -
         first.process.send_signal(signal.SIGCONT)
         answers = [beginning(follower) for follower in followers]
         assert 0 < sum(answer.startswith(b"HTTP/1.1 200") for answer in answers) < files / 2
-        statuses = {answer[9:12] for answer in answers}
-        assert {b"200", b"503"} <= statuses <= {b"200", b"503", b""}  # some may be cut off
+        assert {answer[9:12] for answer in answers} == seen
         until(lambda: first.newcomer.get("/livez").is_success)
         assert first.client.get("/v1/models").is_success
         assert first.client.delete(job).is_success

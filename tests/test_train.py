@@ -116,6 +116,18 @@ def test_checkpoints_from_before_a_setting_resume(
         run_through(replace(CONFIG, graphics=0.5), pictures, output)
 
 
+def test_checkpoints_of_an_older_format_do_not_resume(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    state = torch.load(output.with_suffix(".ckpt"), weights_only=True)
+    del state["format"]  # it came with the second
+    torch.save(state, output.with_suffix(".ckpt"))
+    with pytest.raises(WeightsError, match="of an older srnet"):
+        run_through(CONFIG, pictures, output)
+
+
 def test_validation_lands_in_the_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
     output = tmp_path / "tiny-x2.safetensors"
     seen: list[int] = []

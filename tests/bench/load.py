@@ -99,8 +99,8 @@ def photograph(width: int, height: int, kind: str = "PNG") -> bytes:
 def overhead(server: Service, options: argparse.Namespace) -> dict[str, Any]:
     """The same picture through HTTP and through the library, in turn.
 
-    The client is the plainest one, since its time is counted as the service's: httpx takes a
-    millisecond and a half more.
+    The client is the plainest one, since its time is counted as the service's: httpx takes
+    up to a millisecond more.
     """
     url = server.client.base_url
     plain = http.client.HTTPConnection(url.host, url.port)
