@@ -1,6 +1,7 @@
 """Made ready for fewer bits, on what a network will see: photographs, drawn text and shapes.
 
-Photographs alone leave screenshots and scans out of range: their edges are harder.
+Photographs alone leave screenshots and scans out of range: their edges are harder. Smooth fields
+of strong colours are neither, and were cut to what both have.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from srnet import degrade, graphics
 from srnet.basis import turned
+from srnet.bicubic import resize
 from srnet.card import Card
 from srnet.data import Pixels, find_pictures, read_rgb8
 from srnet.quantise import measured
@@ -20,6 +22,8 @@ from srnet.tune import tuned
 from srnet.weights import load, rounded, save
 
 _SIDE = 192  # low-resolution pixels of a drawn picture
+_FIELDS = 5  # drawn pictures to one of strong colours
+_POINTS = (9, 28)  # across such a one, each of a random colour
 _SEED = 0
 
 
@@ -40,7 +44,7 @@ def calibrate(weights: Path, folder: Path, drawn: int, steps: int, turns: int = 
     if turns:
         net = turned(net, pictures, turns)
         net.load_state_dict(rounded(net.state_dict()))
-        card = replace(card, version=card.version + 1, turned=turns)
+        card = replace(card, version=card.version + 1, turned=card.turned + turns)
     ranges = tuned(net, measured(net, pictures), pictures, steps)
     save(weights, net, replace(card, calibrated=len(pictures)), ranges)
     return len(pictures)
@@ -54,6 +58,15 @@ def low_resolution(card: Card, folder: Path, drawn: int) -> Iterator[Pixels]:
     for _ in range(drawn):
         side = _SIDE * card.scale
         yield _shrunk(graphics.draw(rng, side, side), card, rng)
+    for _ in range(drawn // _FIELDS):
+        yield _shrunk(_field(rng, _SIDE * card.scale), card, rng)
+
+
+def _field(rng: np.random.Generator, side: int) -> Pixels:
+    points = int(rng.integers(*_POINTS))
+    colours = rng.integers(0, 256, (points, points, 3), np.uint8)
+    field: Pixels = resize(colours, side, side)
+    return field
 
 
 def _shrunk(high: Pixels, card: Card, rng: np.random.Generator) -> Pixels:

@@ -192,9 +192,11 @@ class TorchEngine(LocalEngine):
     def _load(self) -> None:
         import torch
 
+        from srnet.folded import folded
+
         self._place = best_device(self._device)
         self._dtype = best_dtype(self._place, self._precision)
-        net, _ = load(self._weights)
+        net = folded(load(self._weights)[0], fine=self._dtype != torch.float32)
         self._net = net.to(self._place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._net.requires_grad_(False)
         self.dtype = str(self._dtype).removeprefix("torch.")

@@ -83,7 +83,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs, h, w)`` to ``(N, outputs, ceil(h / stride), ceil(w / stride))``."""
-        branch: Tensor = self.conv2(self.act(self.conv1(x)))
+        return self.closed(x, self.act(self.conv1(x)))
+
+    def closed(self, x: Tensor, inner: Tensor) -> Tensor:
+        """The result, from the input and what the second convolution reads."""
+        branch: Tensor = self.conv2(inner)
         return branch if self.shortcut is None else self.shortcut(x) + branch
 
 
@@ -172,18 +176,44 @@ class SRNet(nn.Module):
         self.fuse = nn.Conv2d(width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, 3 * config.scale**2, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
-        nn.init.zeros_(_bias(self.tail))
+        nn.init.zeros_(bias_of(self.tail))
 
     def shallow(self, x: Tensor) -> Tensor:
         """What the blocks begin with: ``(N, 3, h, w)`` to ``(N, features, h, w)``."""
         features: Tensor = self.head(centred(x))
         return features
 
+    def opened(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the blocks begin with, and what is inside the first: each ``(N, features, h, w)``.
+
+        Only pixels are padded, not what lies between the first two convolutions: both are one
+        of 5x5 then, which is how they run (:mod:`srnet.folded`). Without blocks, the same twice.
+        """
+        if not len(self.body):
+            shallow = self.shallow(x)
+            return shallow, shallow
+        around = self.head(F.pad(centred(x), (1, 1, 1, 1)))  # a pixel more on each side
+        first = self.first
+        inner = first.act(first.conv1(around)[:, :, 1:-1, 1:-1])
+        return around[:, :, 1:-1, 1:-1], inner
+
+    @property
+    def first(self) -> ResidualBlock:
+        """The first block, if there is one."""
+        block = self.body[0]
+        assert isinstance(block, ResidualBlock)
+        return block
+
+    def finished(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """The phases, from what the blocks began with and what the first of them gave."""
+        phases: Tensor = self.tail(shallow + self.fuse(self.body[1:](deep)))
+        return phases
+
     def phases(self, x: Tensor) -> Tensor:
         """The residual before the pixel-shuffle: ``(N, 3, h, w)`` to ``(N, 3 * s * s, h, w)``."""
-        shallow = self.shallow(x)
-        deep: Tensor = self.tail(shallow + self.fuse(self.body(shallow)))
-        return deep
+        shallow, inner = self.opened(x)
+        deep = self.first.closed(shallow, inner) if len(self.body) else inner
+        return self.finished(shallow, deep)
 
     def residual(self, x: Tensor) -> Tensor:
         """What the network adds to the base: ``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``."""
@@ -201,7 +231,8 @@ def _base(config: NetConfig) -> BicubicBase | NearestBase | None:
     return NearestBase(config.scale) if config.base == "nearest" else None
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of a convolution that has one."""
     assert conv.bias is not None
     return conv.bias
 

@@ -37,6 +37,7 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32", "int8 bfloat16": 
 _SOURCES = (  # what else defines the graphs
     "model.py",
     "bicubic.py",
+    "folded.py",
     "quantise.py",
     "openvino_graph.py",
     "openvino_int8.py",
@@ -155,27 +156,34 @@ class OpenVINOEngine(LocalEngine):
 
     def _residuals(self, net: SRNet) -> dict[str, Any]:
         """The compiled residual in each precision that comes into question."""
-        from srnet.openvino_graph import converted
-
         if self._precision == "int8":
             from srnet.openvino_int8 import quantise
             from srnet.quantise import prepared
 
             net, limits = prepared(net, load_ranges(self._weights))
-            model = converted(net.phases, self.card.scale)
+            model = self._residual_of(net)
             exact = self._compiled(model, "float32")
             quantise(model, limits, _top_level())
-            coarse = self._each(model, ["int8", "int8 bfloat16"])
+            coarse = {d: self._compiled(model, d) for d in self._native("int8", "int8 bfloat16")}
             for compiled in coarse.values():
                 _check_agreement(exact, compiled)
             return coarse
-        model, auto = converted(net.phases, self.card.scale), self._precision == "auto"
-        return self._each(model, ["float32", "bfloat16"] if auto else [self._precision])
+        auto = self._precision == "auto"
+        dtypes = self._native("float32", "bfloat16") if auto else [self._precision]
+        return {d: self._compiled(self._residual_of(net, d == "bfloat16"), d) for d in dtypes}
 
-    def _each(self, model: Any, dtypes: list[str]) -> dict[str, Any]:
-        """Compiled in those precisions which the processor has; the first always."""
+    def _residual_of(self, net: SRNet, fine: bool = False) -> Any:
+        """The graph of the residual, as it runs."""
+        from srnet.folded import folded
+        from srnet.openvino_graph import converted, opening_in_float32
+
+        model = converted(folded(net, fine).phases, self.card.scale)
+        return opening_in_float32(self._core, model)
+
+    def _native(self, exact: str, rounded: str) -> list[str]:
+        """Those of two precisions which the processor has; the first always."""
         native = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return {d: self._compiled(model, d) for d in (dtypes if native else dtypes[:1])}
+        return [exact, rounded] if native else [exact]
 
     def _compiled(self, model: Any, dtype: str) -> Any:
         return self._core.compile_model(model, "CPU", _settings(dtype))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from xml.etree import ElementTree
 
 import torch
-from openvino import Model, opset13
+from openvino import Core, Model, opset13, save_model
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 _TRIES = 20
+_BEYOND = 256.0  # times white: no result is
+_EXACT = {"name": "precise", "version": "0"}
 
 
 class _Phases(nn.Module):
@@ -32,16 +37,56 @@ def converted(phases: Callable[[Tensor], Tensor], scale: int) -> Any:
     ``(N, h, w, 3)`` to ``(N, 3, s * h, s * w)``, all sizes free. The shuffle is OpenVINO's own,
     and the channels stay first: as PyTorch's it took 31 of the 99 ms of a small network at x4.
     By the front end itself: ``openvino.convert_model`` would report its use over the network.
+    The last convolution has to do something in float32, or its result would be rounded.
     PyTorch traces in one thread at a time: :class:`srnet.engine.LocalEngine` sees to that.
     """
     traced = _traced(_Phases(phases))
     decoder = TorchScriptPythonDecoder(traced)  # has to live until the end of the conversion
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
-    shuffled = opset13.depth_to_space(_result(model), "depth_first", scale)
+    exact = opset13.clamp(_result(model), -_BEYOND, _BEYOND)
+    shuffled = opset13.depth_to_space(exact, "depth_first", scale)
     model = Model([opset13.result(shuffled)], model.get_parameters())
     model.reshape([-1, -1, -1, 3])
     return model
+
+
+def opening_in_float32(core: Core, model: Any) -> Any:
+    """The same model, in which convolutions of pixels by 5x5 stay in float32, whatever the hint.
+
+    And what is done to their results before the next convolution. The attribute that says so
+    can only be given in the form that models have in files.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.xml"
+        save_model(model, file, compress_to_fp16=False)
+        tree = ElementTree.fromstring(file.read_bytes())  # noqa: S314 - OpenVINO wrote it
+        data = file.with_suffix(".bin").read_bytes()
+    names = _opening(model)
+    for layer in tree.iter("layer"):
+        if layer.get("name") in names:
+            place = layer.find("rt_info")
+            if place is None:
+                place = ElementTree.Element("rt_info")
+                layer.insert(int(layer.find("data") is not None), place)
+            ElementTree.SubElement(place, "attribute", _EXACT)
+    return core.read_model(ElementTree.tostring(tree), data)
+
+
+def _opening(model: Any) -> set[str]:
+    """The names of those convolutions, and of what follows up to the next."""
+    waiting = [
+        op
+        for op in model.get_ordered_ops()
+        if op.get_type_name() == "Convolution" and op.input_value(1).get_shape()[1:] == [3, 5, 5]
+    ]
+    names: set[str] = set()
+    while waiting:
+        op = waiting.pop()
+        names.add(op.get_friendly_name())
+        after = (place.get_node() for out in op.outputs() for place in out.get_target_inputs())
+        waiting += [other for other in after if other.get_type_name() != "Convolution"]
+    return names
 
 
 def _traced(module: nn.Module) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from openvino import Core, Model, opset13
 
+_COLOURS = 3
 _ACTIVATION_LEVELS = 256
 _WEIGHT_LEVELS = 255  # as many below zero as above
 FULL, HALF = 127, 64  # the level of the largest weight, of 127 levels above zero
@@ -20,15 +21,19 @@ _TRIAL = (1, 16, 3, 3)  # of the trial's input: one pixel of output, channels as
 
 
 def quantise(model: Any, limits: Sequence[tuple[float, float]], top: int) -> None:
-    """Let every convolution but the first and the last run in eight bits.
+    """Let every convolution but those of pixels and the last run in eight bits.
 
     The input of each is cut to its limits. ``top`` is the level that the largest weights of
     each output channel take: ``FULL``, or ``HALF``, with which no sum of two products leaves
     16 bits. In the graph and not in the network: of rounding that was traced OpenVINO makes
     float32.
     """
-    convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() == "Convolution"]
-    for convolution, (low, high) in zip(convolutions[1:-1], limits, strict=True):
+    convolutions = [
+        op
+        for op in model.get_ordered_ops()
+        if op.get_type_name() == "Convolution" and op.input_value(1).get_shape()[1] != _COLOURS
+    ]
+    for convolution, (low, high) in zip(convolutions[:-1], limits, strict=True):
         _quantise(convolution, low, high, top)
     model.validate_nodes_and_infer_types()
 

@@ -3,8 +3,8 @@
 Weights are rounded for each output channel, what goes into a convolution for the whole tensor.
 Channels are first scaled against each other, inside each block and along the blocks, which
 changes nothing but lets all of them use the whole range (Nagel et al., "Data-free quantization
-through weight equalization and bias correction", 2019). The first and the last convolution and
-the base stay as they are. :mod:`srnet.tune` finds better ranges than the measured ones.
+through weight equalization and bias correction", 2019). The first two convolutions, the
+last and the base stay as they are. :mod:`srnet.tune` finds better ranges than the measured ones.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ import torch
 from torch import Tensor, nn
 
 from srnet.errors import WeightsError
-from srnet.model import ResidualBlock, SRNet
+from srnet.model import ResidualBlock, SRNet, bias_of
 
 _Floats = npt.NDArray[np.float32]
 Ranges = Mapping[str, _Floats]
 """For each convolution by name ``(2, C)``: the least and the largest input of each channel."""
 
+_NOT = ("head", "body.0.conv1", "tail")  # the first two, which are one in float32, and the last
 _LEVELS = 255  # steps of eight bits
 _LEAST_SHARE = 1e-3  # of the widest channel: no channel is blown up further than that
 _SCALABLE = ("relu", "leaky_relu")  # act(a * x) = a * act(x) for positive a
 
 
 def convolutions(net: SRNet) -> dict[str, nn.Conv2d]:
-    """Those that run in eight bits, in the order in which they run: not the first and the last."""
+    """Those that run in eight bits, in the order in which they run."""
     every = {n: m for n, m in net.named_modules() if isinstance(m, nn.Conv2d)}
-    return {name: conv for name, conv in every.items() if name not in ("head", "tail")}
+    return {name: conv for name, conv in every.items() if name not in _NOT}
 
 
 def measured(net: SRNet, pictures: Iterable[npt.NDArray[np.uint8]]) -> Ranges:
@@ -88,7 +89,7 @@ def prepared(net: SRNet, ranges: Ranges) -> tuple[SRNet, list[tuple[float, float
     _divide_outputs(net.head, by["fuse"])
     for index, block in enumerate(net.body):
         assert isinstance(block, ResidualBlock)
-        _multiply_inputs(block.conv1, by[f"body.{index}.conv1"])
+        _multiply_inputs(block.conv1, by["fuse"])
         _divide_outputs(block.conv1, by[f"body.{index}.conv2"])
         _multiply_inputs(block.conv2, by[f"body.{index}.conv2"])
         _divide_outputs(block.conv2, by["fuse"])
@@ -126,9 +127,8 @@ def _bounded(factors: _Floats) -> _Floats:
 
 @torch.no_grad()
 def _divide_outputs(conv: nn.Conv2d, factors: _Floats) -> None:
-    assert conv.bias is not None
     conv.weight /= torch.from_numpy(factors)[:, None, None, None]
-    conv.bias /= torch.from_numpy(factors)
+    bias_of(conv).div_(torch.from_numpy(factors))
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srnet.model import ResidualBlock, SRNet
+from srnet.model import ResidualBlock, SRNet, bias_of
 from srnet.quantise import Ranges, convolutions, prepared, scalable, scales
 
 _BATCH, _SIDE = 8, 48  # patches, and their pixels across
@@ -93,11 +93,14 @@ class _Rounded(nn.Module):
         """``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``, as :meth:`SRNet.residual`."""
         net, stream = self.net, self.stream.exp()
         ends = iter(self.limits * self.ends.exp())
-        shallow = net.shallow(x) / stream[:, None, None]
-        deep = shallow
-        for block, inner in zip(net.body, self.inner.exp(), strict=True):
+        shallow, between = net.opened(x)
+        deep = shallow = shallow / stream[:, None, None]
+        for index, (block, inner) in enumerate(zip(net.body, self.inner.exp(), strict=True)):
             assert isinstance(block, ResidualBlock)
-            between = block.act(_convolved(deep, block.conv1, next(ends), stream, inner))
+            if index:
+                between = block.act(_convolved(deep, block.conv1, next(ends), stream, inner))
+            else:
+                between = between / inner[:, None, None]
             branch = _convolved(between, block.conv2, next(ends), inner, stream)
             deep = branch if block.shortcut is None else block.shortcut(deep) + branch
         deep = shallow + _convolved(deep, net.fuse, next(ends), stream, stream)
@@ -118,10 +121,11 @@ class _Rounded(nn.Module):
 
 def _convolved(x: Tensor, conv: nn.Conv2d, ends: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """With input channels divided by ``before``, and output channels by ``after``."""
-    assert conv.bias is not None
     weight = conv.weight * before[:, None, None] / after[:, None, None, None]
     step = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / _WEIGHT_LEVEL
-    return F.conv2d(_stepped(x, ends), _whole(weight / step) * step, conv.bias / after, padding=1)
+    return F.conv2d(
+        _stepped(x, ends), _whole(weight / step) * step, bias_of(conv) / after, padding=1
+    )
 
 
 def _stepped(x: Tensor, ends: Tensor) -> Tensor:

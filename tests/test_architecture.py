@@ -18,7 +18,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "container stills convert",
     "encode",
     "image model optim captured",
-    "quantise weights degrade",
+    "quantise folded weights degrade",
     "simulate tune basis",
     "data patches engine kinds options cache debian likeness",
     "openvino_graph openvino_int8",
@@ -44,6 +44,7 @@ OWNERS = {  # third party: the only modules of srnet that may import it
         *(
             "device",
             "model",
+            "folded",
             "optim",
             "weights",
             "engine",

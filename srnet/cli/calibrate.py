@@ -17,7 +17,8 @@ def calibrate(
     ],
     pictures: Annotated[Path, option("FOLDER", "Photographs, full size; 20 or more are good.")],
     graphics: Annotated[
-        int, option("INTEGER", "Drawn pictures of text and shapes beside them; 0 or more.")
+        int,
+        option("INTEGER", "Drawn pictures of text and shapes; a fifth more of strong colours."),
     ] = 32,
     steps: Annotated[
         int, option("INTEGER", "Steps that make the measured ranges better; 0: as measured.")
