@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from srnet.model import SRNet, bias_of, centred
 
 _WIDE = 64
-_STEPS = 64  # in one; bfloat16 holds them exactly up to four, where inner channels end
+_STEPS = 64  # in one; bfloat16 holds them exactly up to four, which few inner values reach
 
 
 def fine_channels(width: int) -> int:

@@ -110,7 +110,7 @@ class OpenVINOEngine(LocalEngine):
                 cache.write(entry, parts)
                 if not self._restore(parts):
                     raise RuntimeError("what it compiled cannot be loaded")
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:
             raise DeviceError(
                 f"OpenVINO cannot prepare {self.card.name}: {error}; try --engine torch"
             ) from error

@@ -56,8 +56,11 @@ def opening_in_float32(core: Core, model: Any) -> Any:
 
     And what is done to their results before the next convolution. The attribute that says so
     can only be given in the form that models have in files.
+
+    Raises:
+        OSError: there is no room for temporary files.
     """
-    with TemporaryDirectory() as folder:
+    with _scratch() as folder:
         file = Path(folder) / "model.xml"
         save_model(model, file, compress_to_fp16=False)
         tree = ElementTree.fromstring(file.read_bytes())  # noqa: S314 - OpenVINO wrote it
@@ -73,6 +76,13 @@ def opening_in_float32(core: Core, model: Any) -> Any:
     return core.read_model(ElementTree.tostring(tree), data)
 
 
+def _scratch() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory()
+    except FileNotFoundError:  # a container whose files can only be read still has this
+        return TemporaryDirectory(dir="/dev/shm")
+
+
 def _opening(model: Any) -> set[str]:
     """The names of those convolutions, and of what follows up to the next."""
     waiting = [
@@ -83,6 +93,8 @@ def _opening(model: Any) -> set[str]:
     names: set[str] = set()
     while waiting:
         op = waiting.pop()
+        if op.get_friendly_name() in names:
+            continue
         names.add(op.get_friendly_name())
         after = (place.get_node() for out in op.outputs() for place in out.get_target_inputs())
         waiting += [other for other in after if other.get_type_name() != "Convolution"]

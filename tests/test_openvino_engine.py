@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 import srnet
-from srnet import device, openvino_engine
+from srnet import device, openvino_engine, openvino_graph
 from srnet.cache import Cache
 from srnet.engine import TorchEngine
 from srnet.errors import DeviceError, OptionError, SetupError
@@ -253,6 +254,22 @@ def test_errors_say_what_to_do(
     monkeypatch.setattr(openvino_engine, "find_spec", lambda _: None)
     with pytest.raises(SetupError, match=r"\.\[openvino\]"):
         OpenVINOEngine(tiny_weights[2])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/shm")
+def test_nothing_else_has_to_be_writable(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)  # docker run --read-only
+    assert run(tiny_weights[2], tmp_path / "cache").shape == (1, 18, 22, 3)
+    monkeypatch.setattr(openvino_graph, "TemporaryDirectory", _no_room)
+    with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2: .*no room.*--engine torch"):
+        run(tiny_weights[2], tmp_path / "other")
+
+
+def _no_room(**_: str) -> None:
+    raise FileNotFoundError("no room")
 
 
 def test_a_form_that_cannot_be_loaded_is_one_clear_error(
