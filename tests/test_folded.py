@@ -14,7 +14,7 @@ from srnet import basis, weights
 from srnet.card import NetConfig
 from srnet.engine import TorchEngine
 from srnet.folded import Folded, fine_channels, folded
-from srnet.model import SRNet
+from srnet.model import SRNet, bias_of
 from tests.conftest import tiny_card
 
 X = torch.from_numpy(np.random.default_rng(0).random((2, 3, 13, 17), np.float32))
@@ -34,12 +34,11 @@ def delicate() -> SRNet:
     """A network with two large channels inside its first block, the last, that nearly cancel."""
     net = network()
     conv1, conv2 = net.first.conv1, net.first.conv2
-    assert conv1.bias is not None
-    for tensor in (conv1.weight, conv1.bias):
+    for tensor in (conv1.weight, bias_of(conv1)):
         tensor[62] = tensor[0]
         tensor[63] = 1.03 * tensor[0]
     conv1.weight[62:, :, 1, 1] += 0.4
-    conv1.bias[62:] += 2
+    bias_of(conv1)[62:] += 2
     conv2.weight[:, 62] = 3
     conv2.weight[:, 63] = -3 / 1.03
     net.load_state_dict(weights.rounded(net.state_dict()))

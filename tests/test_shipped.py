@@ -116,11 +116,20 @@ def test_engines_and_precisions_are_within_one_level(name: str, engine: str) -> 
         assert 10 * np.log10(255**2 / max(np.square(exact - found).mean(), 1e-9)) >= decibels
 
 
-def test_int8_costs_little(name: str) -> None:
+ROUGH = ("clean-x4",)  # by 0.003 dB, where sums of bytes are not exact: docs/speed.md
+
+
+@pytest.mark.parametrize("mark", [True, False], ids=["mark", "backstop"])
+def test_int8_costs_little(name: str, mark: bool, request: pytest.FixtureRequest) -> None:
+    """The mark, which a file may miss by little on some processors; and what none may miss."""
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO is not installed")
     from srnet import openvino_int8
 
+    exact_sums = openvino_int8.top_level() == openvino_int8.FULL
+    if mark and name in ROUGH and not exact_sums:
+        reason = "over 0.06 dB lost here"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
     high, low, up, scale = degraded(name)
     int8 = load(name, device="cpu", precision="int8")
     exact, coarse = up(Image(low)).rgb, int8(Image(low)).rgb
@@ -129,8 +138,8 @@ def test_int8_costs_little(name: str) -> None:
     strong = resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), 64, 64)
     levels = np.abs(up(Image(strong)).rgb.astype(int) - int8(Image(strong)).rgb).max()
     # without exact sums of bytes, weights have half their levels
-    most = 0.05 if openvino_int8.top_level() == openvino_int8.FULL else 0.07
-    assert lost <= most
+    most = 0.05 if exact_sums else 0.06
+    assert lost <= (most if mark else 0.07)
     assert near >= 50
     assert levels <= 10
 
