@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 IN_MEMORY = 1 << 20  # bytes; longer ones go to disk
 CHUNK = 1 << 18  # bytes written to a socket at a time
@@ -63,6 +65,18 @@ class Blob:
                 yield chunk
         finally:
             file.close()
+
+
+class ClosingResponse(StreamingResponse):
+    """A stream whose source is closed at once, however the sending ends: not some time later."""
+
+    async def stream_response(self, send: Send) -> None:
+        """See the base class."""
+        try:
+            await super().stream_response(send)
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
 
 
 def keep(data: bytes, folder: Path) -> Blob:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
+from server.blobs import ClosingResponse
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, header, pictures, problems, takes_picture
@@ -216,7 +217,7 @@ async def result(request: Request, job_id: JobId, caller: Caller) -> Response:
     headers["Content-Disposition"] = disposition(name)
     blob = jobs.blob(job)
     headers["Content-Length"] = str(blob.size)
-    return StreamingResponse(blob.chunks(), headers=headers, media_type=kind.media_type)
+    return ClosingResponse(blob.chunks(), headers=headers, media_type=kind.media_type)
 
 
 @router.delete(

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
-from server.blobs import CHUNK
+from server.blobs import CHUNK, ClosingResponse
 from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
@@ -98,6 +98,6 @@ def deliver(result: Result, name: str, model: str) -> Response:
         return Response(result.blob.content, 200, headers, result.media_type)
     headers["Content-Length"] = str(result.blob.size)
     never_sent = BackgroundTask(result.blob.discard) if result.blob.path else None
-    return StreamingResponse(
+    return ClosingResponse(
         result.blob.chunks(last=True), 200, headers, result.media_type, never_sent
     )

@@ -8,12 +8,16 @@ import functools
 import io
 import socket
 import threading
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
+from server.blobs import CHUNK, Blob, ClosingResponse
 from server.gate import Gate
 from server.problems import Problem
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
@@ -147,6 +151,20 @@ def test_receiver_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
         count = 'srnet_requests_total{method="POST",route="/v1/upscale",status="200"} 1.0'
         until(lambda: count in server.client.get("/metrics").text)
         assert not server.spooled()
+
+
+def test_files_are_closed_when_sending_fails(tmp_path: Path) -> None:
+    (tmp_path / "long").write_bytes(bytes(3 * CHUNK))
+    response = ClosingResponse(Blob(3 * CHUNK, path=tmp_path / "long").chunks())
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            raise ClientDisconnect
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(response.stream_response(send))
+    assert isinstance(response.body_iterator, AsyncGenerator)
+    assert response.body_iterator.ag_frame is None  # it has come to its end
 
 
 def test_time_limit(tmp_path: Path) -> None:
