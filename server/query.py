@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from server.problems import Problem
 from srnet.errors import OptionError
@@ -17,6 +17,11 @@ from srnet.options import Options
 from srnet.upscaler import Upscaler
 
 FormatName = Literal["png", "jpeg", "jpg", "webp", "tiff", "tif", "avif"]
+
+
+def _number(value: object) -> object:
+    """What a query holds is text, and a choice of numbers takes none."""
+    return int(value) if isinstance(value, str) and value in ("1", "2", "4", "8") else value
 
 
 class Wishes(BaseModel):
@@ -57,6 +62,12 @@ class Wishes(BaseModel):
         allow_inf_nan=False,
         description="0 is bicubic, 1 is all of the network.",
         examples=[0.8],
+    )
+    ensemble: Annotated[Literal[1, 2, 4, 8], BeforeValidator(_number)] = Field(
+        1,
+        description="Orientations of the picture that are averaged: 1, 2, 4 or 8, as many times "
+        "the work.",
+        examples=[2],
     )
     format: FormatName | None = Field(
         None,
@@ -106,6 +117,7 @@ class Wishes(BaseModel):
             height=self.height,
             fit=(int(box[0]), int(box[1])) if box else None,
             strength=self.strength,
+            ensemble=self.ensemble,
             format=format_for(Path(f"picture.{self.format}")) if self.format else None,
             quality=self.quality,
             lossless=self.lossless,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from srnet import tiles
 from srnet.bicubic import resize
 from srnet.engine import Engine
+from srnet.ensemble import averaged
 from srnet.options import Options
 
 Array = npt.NDArray[Any]
@@ -36,7 +37,7 @@ def run_passes(
     """Enlarge ``(H, W, C)`` by one engine after the other; the result in each of ``dtypes``.
 
     The first is that of ``rgb``, in which the next pass sees it; the second may be float32, which
-    is not rounded. ``tell`` is called after each batch.
+    is not rounded. ``tell`` is called after each run of a network.
     """
     results = [rgb, to_float(rgb)][: len(dtypes)]
     for engine in engines:
@@ -55,7 +56,8 @@ def _one_pass(
     canvases = [np.empty((height * scale, width * scale, channels), kind) for kind in dtypes]
     groups = grouped(height, width, engine, options.tile, options.batch_pixels)
     batches = (_batch(rgb, group) for group in groups)
-    for group, result in zip(groups, engine.run(batches), strict=True):
+    enlarged = averaged(engine, batches, options.ensemble, tell)
+    for group, result in zip(groups, enlarged, strict=True):
         for place, output in zip(group, result, strict=True):
             kept = tiles.core(output, place, scale)
             if options.strength != 1:
@@ -65,7 +67,6 @@ def _one_pass(
                 kept = kept_base + np.float32(options.strength) * (kept - kept_base)
             for canvas in canvases:
                 tiles.paste(canvas, place, _to_dtype(kept, channels, canvas.dtype), scale)
-        tell()
     return canvases
 
 
@@ -75,7 +76,7 @@ def count_batches(height: int, width: int, engines: Sequence[Engine], options: O
     for engine in engines:
         count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
         height, width = height * engine.card.scale, width * engine.card.scale
-    return count
+    return count * options.ensemble
 
 
 def grouped(

@@ -34,6 +34,7 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {  # option: its type,
     "height": _PIXELS,
     "fit": (_wholes, "two whole numbers of pixels, (width, height)"),
     "strength": (_number, "a number from 0 to 1"),
+    "ensemble": (_whole, "1, 2, 4 or 8"),
     "format": (lambda value: isinstance(value, str), f"one of {', '.join(FORMATS)}"),
     "quality": (_whole, "a whole number from 1 to 100"),
     "lossless": (_truth, "True or False"),
@@ -65,6 +66,7 @@ class Options:
     fit: tuple[int, int] | None = None  # box of width, height in pixels
 
     strength: float = 1.0  # of what the network adds: 0 is bicubic, 1 is all of it
+    ensemble: int = 1  # orientations that are averaged: 1, 2, 4 or 8, as many times the work
 
     format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
     quality: int | None = None  # 1 to 100; None: the format's default
@@ -85,6 +87,8 @@ class Options:
                 raise OptionError(f"{name} must be {words}, not {value!r}")
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
+        if self.ensemble not in (1, 2, 4, 8):
+            raise OptionError(f"ensemble must be 1, 2, 4 or 8, not {self.ensemble}")
         if self.tile < 1 or (self.batch_pixels is not None and self.batch_pixels < 1):
             raise OptionError("tile and batch_pixels must be at least 1")
         if not self.max_pixels >= 1:

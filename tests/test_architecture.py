@@ -22,7 +22,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "simulate tune basis",
     "data patches engine kinds options cache debian likeness",
     "openvino_graph openvino_int8",
-    "openvino_engine",
+    "openvino_engine ensemble",
     "enlarge",
     "upscaler",
     "product",

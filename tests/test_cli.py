@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 import numpy as np
+import PIL.Image
 import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
@@ -123,6 +124,17 @@ def test_strength_zero_is_bicubic_and_one_is_not(up):
     base = resize(pixels(), 16, 20).astype(int)
     assert np.abs(read(Path("none.png")).rgb - base).max() <= 1
     assert np.abs(read(Path("all.png")).rgb - base).max() > 1
+
+
+def test_an_ensemble_turns_with_the_picture(up, here):
+    picture(here / "one.png", height=12, width=15)
+    PIL.Image.open("one.png").transpose(PIL.Image.Transpose.ROTATE_180).save("turned.png")
+    assert up("one.png", "turned.png", "-o", "2", "--ensemble", "2", "--report", "r.json") == 0
+    assert up("one.png", "-o", "1") == 0
+    one, turned = (read(Path(f"2/{name}.png")).rgb.astype(int) for name in ("one", "turned"))
+    assert np.abs(one - turned[::-1, ::-1]).max() <= 1
+    assert np.abs(one - read(Path("1/one.png")).rgb).max() > 1
+    assert json.loads(Path("r.json").read_text())["settings"]["ensemble"] == 2
 
 
 def test_tiles_do_not_show(up, here):
@@ -385,6 +397,7 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--width", "0"], "at least 1 pixel"),
         (["a.png", "-o", "out", "--fit", "12"], "--fit is WIDTHxHEIGHT"),
         (["a.png", "-o", "out", "--strength", "2"], "strength must be"),
+        (["a.png", "-o", "out", "--ensemble", "3"], "ensemble must be 1, 2, 4 or 8, not 3"),
         (["a.png", "-o", "out", "--tile", "0"], "at least 1"),
         (["a.png", "-o", "out", "--quality", "0"], "quality is 1 to 100"),
         (["a.png", "-o", "out", "--background", "reddish"], "--background is a colour"),
@@ -855,8 +868,15 @@ def test_defaults_are_those_of_the_library():
 
     library = Options()
     told = {n: p.default for n, p in inspect.signature(upscale).parameters.items()}
-    for name in ("strength", "lossless", "subsampling", "png_level", "tile"):
+    for name in ("strength", "ensemble", "lossless", "subsampling", "png_level", "tile"):
         assert told[name] == getattr(library, name), name
     assert told["max_megapixels"] * 1e6 == library.max_pixels
-    for name in ("strength", "lossless", "subsampling", "png_level", "keep_metadata"):
+    for name in (
+        "strength",
+        "ensemble",
+        "lossless",
+        "subsampling",
+        "png_level",
+        "keep_metadata",
+    ):
         assert getattr(Wishes(), name) == getattr(library, name), name

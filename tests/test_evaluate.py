@@ -73,6 +73,17 @@ def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_pat
     assert row["psnr"] == pytest.approx(row["bicubic_psnr"], abs=0.05)
 
 
+def test_an_ensemble_has_figures_of_its_own(folder: Path, tiny_weights: dict[int, Path]) -> None:
+    command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json"]
+    one, two = (
+        json.loads(CliRunner().invoke(app, [*command, *more]).stdout)[0]["psnr"]
+        for more in ([], ["--ensemble", "2"])
+    )
+    assert one != two
+    refused = CliRunner().invoke(app, [*command, "--ensemble", "2", "--record"])
+    assert "without --ensemble" in str(refused.exception)
+
+
 def test_limit_takes_the_first_pictures(folder: Path, tiny_weights: dict[int, Path]) -> None:
     command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json", "--each", "--limit", "1"]
     rows = json.loads(CliRunner().invoke(app, command).stdout)

@@ -168,6 +168,8 @@ def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
         ("fit=10", "fit must be written like 1920x1080, not 10"),
         ("fit=0x5", "fit"),
         ("strength=1.5", "strength must be at most 1, not 1.5"),
+        ("ensemble=3", "ensemble must be 1, 2, 4 or 8, not 3"),
+        ("ensemble=02", "ensemble must be 1, 2, 4 or 8, not 02"),
         ("quality=0", "quality must be at least 1, not 0"),
         ("format=gif", "format must be png, jpeg, jpg, webp, tiff, tif or avif, not gif"),
         ("subsampling=4:1:1", "subsampling must be 4:4:4, 4:2:2 or 4:2:0, not 4:1:1"),

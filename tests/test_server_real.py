@@ -54,6 +54,7 @@ def test_residual_and_strength(server: Served) -> None:
     assert shown.std() > 1
     plain = server.client.post("/v1/upscale", content=data).content
     assert plain != server.client.post("/v1/upscale?strength=0", content=data).content
+    assert plain != server.client.post("/v1/upscale?ensemble=2", content=data).content
 
 
 def test_job(server: Served) -> None:

@@ -44,6 +44,7 @@ def evaluate(
         int | None, option("INTEGER", "Only so many pictures, the first; 1 or more.")
     ] = None,
     strength: Annotated[float, option("NUMBER", "From 0 (bicubic) to 1.")] = 1.0,
+    ensemble: Annotated[int, option("INTEGER", "Orientations to average: 1, 2, 4 or 8.")] = 1,
     device: Device = "auto",
     precision: Precision = "float32",
     engine: Engine = "torch",
@@ -63,11 +64,18 @@ def evaluate(
     if limit is not None and limit < 1:
         raise OptionError(f"--limit must be at least 1, not {limit}")
     if record:
-        _check_record(limit, strength, precision, engine)
+        _check_record(limit, strength, ensemble, precision, engine)
     kind, degradation = _degradation(jpeg, photo, mild)
     rows = []
     for name in model:
-        upscaler = _load(name, device=device, precision=precision, engine=engine, strength=strength)
+        upscaler = _load(
+            name,
+            device=device,
+            precision=precision,
+            engine=engine,
+            strength=strength,
+            ensemble=ensemble,
+        )
         for folder in folders:
             found = _scores(upscaler, folder, degradation(), limit)
             label = f"{folder.resolve().name} {kind}".rstrip()
@@ -113,10 +121,12 @@ def _degradation(jpeg: int | None, photo: bool, mild: bool) -> tuple[str, Callab
     return ("mild", lambda: random_degradation("mild", 0)) if mild else ("", lambda: degrade.clean)
 
 
-def _check_record(limit: int | None, strength: float, precision: str, engine: str) -> None:
+def _check_record(
+    limit: int | None, strength: float, ensemble: int, precision: str, engine: str
+) -> None:
     """Cards are compared with each other: their figures are all of one kind."""
-    if limit is not None or strength != 1:
-        raise OptionError("--record needs the whole folder at strength 1")
+    if limit is not None or strength != 1 or ensemble != 1:
+        raise OptionError("--record needs the whole folder at strength 1, without --ensemble")
     if (engine, precision) != ("torch", "float32"):
         raise OptionError(
             f"--record takes figures of --engine torch --precision float32 only, not of {engine} "

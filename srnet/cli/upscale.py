@@ -49,6 +49,14 @@ def upscale(
     strength: Annotated[
         float, option("NUMBER", "How much of the detail to add: from 0 (bicubic) to 1 (all).")
     ] = 1.0,
+    ensemble: Annotated[
+        int,
+        option(
+            "INTEGER",
+            "Orientations of the picture to average: 1, 2, 4 or 8. As many times slower, and "
+            "nearer to the truth, by 0.05 (2) to 0.1 dB (8).",
+        ),
+    ] = 1,
     scale: Annotated[
         float | None,
         option(
@@ -183,6 +191,7 @@ def upscale(
         height=height,
         fit=None if fit is None else box(fit),
         strength=strength,
+        ensemble=ensemble,
         format=None if format_ is None else format_name(format_),
         quality=quality,
         lossless=lossless,
