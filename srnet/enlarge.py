@@ -55,19 +55,37 @@ def _one_pass(
     scale, (height, width, channels) = engine.card.scale, rgb.shape
     canvases = [np.empty((height * scale, width * scale, channels), kind) for kind in dtypes]
     groups = grouped(height, width, engine, options.tile, options.batch_pixels)
-    batches = (_batch(rgb, group) for group in groups)
-    enlarged = averaged(engine, batches, options.ensemble, tell)
-    for group, result in zip(groups, enlarged, strict=True):
+    for group, result in zip(groups, _enlarged(rgb, groups, engine, options, tell), strict=True):
         for place, output in zip(group, result, strict=True):
             kept = tiles.core(output, place, scale)
-            if options.strength != 1:
-                height, width = output.shape[:2]
-                base = resize(to_float(tiles.crop(rgb, place)), height, width)
-                kept_base = tiles.core(base, place, scale)
+            if 0 < options.strength < 1:
+                kept_base = tiles.core(_base(rgb, place, scale), place, scale)
                 kept = kept_base + np.float32(options.strength) * (kept - kept_base)
             for canvas in canvases:
                 tiles.paste(canvas, place, _to_dtype(kept, channels, canvas.dtype), scale)
     return canvases
+
+
+def _enlarged(
+    rgb: Array,
+    groups: Sequence[list[tiles.Tile]],
+    engine: Engine,
+    options: Options,
+    tell: Callable[[], None],
+) -> Iterator[Array | list[Array]]:
+    """What becomes of the crops of each group; at strength 0 no network runs."""
+    if options.strength:
+        batches = (_batch(rgb, group) for group in groups)
+        yield from averaged(engine, batches, options.ensemble, tell)
+        return
+    for group in groups:
+        yield [_base(rgb, tile, engine.card.scale) for tile in group]
+        tell()
+
+
+def _base(rgb: Array, tile: tiles.Tile, scale: int) -> Array:
+    """The bicubic enlargement of a crop, as float."""
+    return resize(to_float(tiles.crop(rgb, tile)), tile.height * scale, tile.width * scale)
 
 
 def count_batches(height: int, width: int, engines: Sequence[Engine], options: Options) -> int:
@@ -76,7 +94,7 @@ def count_batches(height: int, width: int, engines: Sequence[Engine], options: O
     for engine in engines:
         count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
         height, width = height * engine.card.scale, width * engine.card.scale
-    return count * options.ensemble
+    return count * (options.ensemble if options.strength else 1)
 
 
 def grouped(

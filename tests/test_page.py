@@ -408,6 +408,12 @@ def test_several_pictures_in_a_row(page: Page, picture: Path, tmp_path: Path) ->
     page.go()
     page.finish(5)
     assert page.at.locator("#list .name").all_text_contents() == [file.name for file in files]
+    saved: list[str] = []
+    page.at.on("download", lambda download: saved.append(download.suggested_filename))
+    page.at.get_by_role("button", name="Download all").click()
+    while len(saved) < 5:
+        page.at.wait_for_timeout(50)
+    assert saved == [f"{n}_x2.png" for n in range(5)]
     page.at.locator("#list li .select").nth(3).click()
     expect(page.at.locator("#download")).to_have_attribute("download", "3_x2.png")
     page.compared()
@@ -426,6 +432,7 @@ def test_the_settings_reach_the_service(page: Page, picture: Path) -> None:
     page.at.fill("#first", "300")
     page.at.fill("#second", "150")
     page.at.fill("#strength", "50")
+    page.at.select_option("#ensemble", "2")
     page.at.select_option("#format", "jpeg")
     page.at.fill("#quality", "95")
     page.at.uncheck("#keep")
@@ -434,7 +441,7 @@ def test_the_settings_reach_the_service(page: Page, picture: Path) -> None:
         page.go()
     page.finish()
     assert sent.value.url.partition("?")[2] == (
-        "model=photo&fit=300x150&strength=0.5&format=jpeg&quality=95"
+        "model=photo&fit=300x150&strength=0.5&ensemble=2&format=jpeg&quality=95"
         "&background=ffffff&keep_metadata=false"
     )
     page.compared()

@@ -171,6 +171,27 @@ def test_strength(up: Upscaler, picture: np.ndarray) -> None:
         Options(strength=1.5)
 
 
+def test_no_network_runs_for_nothing(
+    up: Upscaler, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(batches: object) -> None:
+        raise AssertionError("it was run")
+
+    monkeypatch.setattr(up.engines[2], "run", never)
+    told: list[tuple[int, int]] = []
+    for given in (picture, picture[..., 0], picture.astype(np.uint16) * 257):
+        told.clear()
+        plain = up(given, Options(strength=0, ensemble=8, tile=20), lambda *at: told.append(at))
+        peak = np.iinfo(given.dtype).max
+        bicubic = np.clip(resize(given.astype(np.float32), 70, 58), 0, peak)
+        assert np.abs(plain - bicubic).max() <= peak / 255 / 2 + 0.01
+        assert plain.shape == bicubic.shape
+        assert told == [(i + 1, len(told)) for i in range(len(told))]
+        assert told
+    with pytest.raises(AssertionError, match="it was run"):
+        up(picture, Options(strength=0.01))
+
+
 def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     added, view = up.residual(Image(picture))
     assert added.shape == (70, 58, 3)

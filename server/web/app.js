@@ -11,6 +11,7 @@ import { ACTIVE, Queue, worthAgain } from "./queue.js";
 import { announcement } from "./text.js";
 
 const MODELS_EVERY_MS = 3000; // while the service is not ready
+const SAVE_EVERY_MS = 200; // browsers drop downloads that begin all at once
 
 const at = (id) => document.getElementById(id);
 
@@ -56,6 +57,7 @@ function refreshButtons() {
   at("go").disabled = count === 0;
   at("go").textContent = again ? "Enlarge again" : count > 1 ? `Enlarge ${count} pictures` : "Enlarge";
   at("clear").hidden = queue.items.length < 2;
+  at("save").hidden = results().length < 2;
   at("pictures-title").textContent = heading();
 }
 
@@ -73,6 +75,19 @@ function toStart() {
   if (ready.length) return ready;
   const { item } = detail;
   return item && (item.state === "done" || worthAgain(item)) ? [item] : [];
+}
+
+function results() {
+  return queue.items.filter((item) => item.result).map((item) => item.result);
+}
+
+/** Download every result that is here, one after the other. */
+async function save() {
+  for (const { url, name } of results()) {
+    const link = Object.assign(document.createElement("a"), { href: url, download: name });
+    link.click();
+    await pause(SAVE_EVERY_MS);
+  }
 }
 
 function select(item) {
@@ -162,6 +177,7 @@ function takeFiles() {
 const ACTIONS = {
   choose: () => at("files").click(),
   go: () => start(toStart()),
+  save,
   clear: () => {
     for (const item of [...queue.items]) queue.remove(item);
   },

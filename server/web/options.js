@@ -91,6 +91,7 @@ export class Options {
     }
     const strength = this.at("strength").valueAsNumber / 100;
     if (strength !== 1) query.set("strength", String(strength));
+    if (this.at("ensemble").value !== "1") query.set("ensemble", this.at("ensemble").value);
     if (this.at("format").value) query.set("format", this.at("format").value);
     const quality = this.at("quality");
     if (!quality.disabled && quality.value) query.set("quality", quality.value);
