@@ -140,10 +140,15 @@ async def _read(request: Request) -> Wishes:
     """The whole query at once: FastAPI takes half a millisecond to look at each option by itself.
 
     Raises:
+        Problem: an option is there twice.
         RequestValidationError: an option that cannot be.
     """
+    given = request.query_params
+    if len(given) != len(given.multi_items()):
+        twice = next(name for name in given if len(given.getlist(name)) > 1)
+        raise Problem("bad-parameter", f"{twice[:40]} is there more than once: give it once.")
     try:
-        return Wishes.model_validate(dict(request.query_params))
+        return Wishes.model_validate(dict(given))
     except ValidationError as error:
         found = error.errors(include_url=False)
         placed = [{**item, "loc": ("query", *item["loc"])} for item in found]

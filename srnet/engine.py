@@ -154,7 +154,7 @@ class LocalEngine(ABC):
         height, width = picture.shape[:2]
         halo, scale = self.card.halo, self.card.scale
         half = -(-max(height, width) // 2) + halo
-        if half <= 2 * halo or half >= max(height, width):
+        if half < tiles.least(halo) or half >= max(height, width):
             raise DeviceError(
                 f"not enough memory even for a tile of {width} x {height} pixels: "
                 "free some memory, or choose another device (--device cpu)"

@@ -30,7 +30,7 @@ class Row:
     input_size: Size | None = None
     output_size: Size | None = None
     frames: int | None = None
-    models: tuple[str, ...] = ()  # in the order in which it went through them
+    models: tuple[str, ...] = ()  # that ran, in their order; none at strength 0
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
     megapixels_per_second: float | None = None  # output pixels by seconds in the network
     consistency_db: float | None = None  # see srnet.metrics.consistency; first frame

@@ -44,17 +44,22 @@ def plan(height: int, width: int, tile: int, halo: int, surround: int = 0) -> li
     the cores partition the picture. ``surround`` is in pixels, at most ``halo``.
 
     Raises:
-        OptionError: ``tile`` leaves no core between two halos.
+        OptionError: ``tile`` leaves next to no core between two halos.
     """
-    if tile <= 2 * halo and tile < max(height, width) + 2 * surround:
+    if tile < least(halo) and tile < max(height, width) + 2 * surround:
         raise OptionError(
-            f"a tile of {tile} pixels is too small: this model needs at least {2 * halo + 1}"
+            f"a tile of {tile} pixels is too small: this model needs at least {least(halo)}"
         )
     return [
         Tile(y, x, crop_height, crop_width, top, bottom, left, right)
         for y, crop_height, top, bottom in _cut(height, tile, halo, surround)
         for x, crop_width, left, right in _cut(width, tile, halo, surround)
     ]
+
+
+def least(halo: int) -> int:
+    """The smallest tile that is worth running: a fifth of its side is core, if just."""
+    return 2 * halo + max(1, halo // 2)
 
 
 def _cut(length: int, tile: int, halo: int, surround: int) -> list[tuple[int, int, int, int]]:

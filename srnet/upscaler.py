@@ -114,8 +114,8 @@ class Upscaler:
         return [self.engines[s] for s in passes(factor, self.engines)]
 
     def load(self, height: int, width: int, options: Options) -> None:
-        """Load the networks that a picture of this size goes through, where it is still to do."""
-        for engine in self.plan(height, width, options):
+        """Load the networks that run for a picture of this size, where it is still to do."""
+        for engine in self.plan(height, width, options) if options.strength else ():
             next(engine.run(()), None)
 
     def check(self, header: Header, options: Options) -> None:

@@ -123,6 +123,9 @@ def test_strength_zero_is_bicubic_and_one_is_not(up):
     assert up("a.png", "-o", "all.png", "--precision", "float32") == 0
     base = resize(pixels(), 16, 20).astype(int)
     assert np.abs(read(Path("none.png")).rgb - base).max() <= 1
+    assert up("a.png", "-o", "none", "--strength", "0", "--report", "r.json") == 0
+    report = json.loads(Path("r.json").read_text())
+    assert (report["settings"]["ran"], report["files"][0]["models"]) == ({}, [])
     assert np.abs(read(Path("all.png")).rgb - base).max() > 1
 
 

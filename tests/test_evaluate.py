@@ -76,10 +76,11 @@ def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_pat
 def test_an_ensemble_has_figures_of_its_own(folder: Path, tiny_weights: dict[int, Path]) -> None:
     command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--json"]
     one, two = (
-        json.loads(CliRunner().invoke(app, [*command, *more]).stdout)[0]["psnr"]
+        json.loads(CliRunner().invoke(app, [*command, *more]).stdout)[0]
         for more in ([], ["--ensemble", "2"])
     )
-    assert one != two
+    assert one["psnr"] != two["psnr"]
+    assert (one["ensemble"], two["ensemble"], two["engine"]) == (1, 2, "torch")
     refused = CliRunner().invoke(app, [*command, "--ensemble", "2", "--record"])
     assert "without --ensemble" in str(refused.exception)
 

@@ -169,6 +169,7 @@ def test_residual_is_a_picture_of_what_was_added(server: Served) -> None:
         ("fit=0x5", "fit"),
         ("strength=1.5", "strength must be at most 1, not 1.5"),
         ("ensemble=3", "ensemble must be 1, 2, 4 or 8, not 3"),
+        ("scale=2&scale=3", "scale is there more than once: give it once"),
         ("ensemble=02", "ensemble must be 1, 2, 4 or 8, not 02"),
         ("quality=0", "quality must be at least 1, not 0"),
         ("format=gif", "format must be png, jpeg, jpg, webp, tiff, tif or avif, not gif"),

@@ -13,9 +13,9 @@ from srnet.errors import OptionError
 sizes = st.integers(1, 97)
 
 
-@given(sizes, sizes, st.integers(1, 40), st.integers(0, 9), st.integers(0, 4))
+@given(sizes, sizes, st.integers(0, 39), st.integers(0, 9), st.integers(0, 4))
 def test_plan(height: int, width: int, extra: int, halo: int, surround: int) -> None:
-    tile, surround = 2 * halo + extra, min(halo, surround)
+    tile, surround = tiles.least(halo) + extra, min(halo, surround)
     plan = tiles.plan(height, width, tile, halo, surround)
     seen = np.zeros((height, width), int)
     for t in plan:
@@ -47,13 +47,17 @@ def test_crop_core_paste_rebuild_the_picture(h: int, w: int, extra: int, scale: 
 def test_crops_see_the_picture_mirrored(h: int, w: int, extra: int, surround: int) -> None:
     picture = np.arange(h * w).reshape(h, w)
     around = np.pad(picture, surround, "symmetric")
-    for t in tiles.plan(h, w, 8 + extra, 4, surround):
+    for t in tiles.plan(h, w, 9 + extra, 4, surround):
         rows = slice(t.y + surround, t.y + surround + t.height)
         columns = slice(t.x + surround, t.x + surround + t.width)
         np.testing.assert_array_equal(tiles.crop(picture, t), around[rows, columns])
 
 
-def test_tile_without_core_is_refused() -> None:
-    with pytest.raises(OptionError, match="at least 11"):
-        tiles.plan(100, 100, 10, 5)
-    assert len(tiles.plan(8, 8, 10, 5)) == 1  # the picture is one tile: nothing to cut
+@pytest.mark.parametrize("halo", [0, 1, 3, 15])
+def test_a_tile_that_is_nearly_all_margin_is_refused(halo: int) -> None:
+    least = tiles.least(halo)
+    assert len(tiles.plan(100, 200, least, halo)) > 1
+    assert least - 2 * halo >= max(1, least // 6)  # 36 times the work of a large tile, at most
+    with pytest.raises(OptionError, match=f"at least {least}"):
+        tiles.plan(100, 200, least - 1, halo)
+    assert len(tiles.plan(least - 1, least - 1, least - 1, halo)) == 1  # whole, it needs no margin

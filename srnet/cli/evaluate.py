@@ -66,6 +66,12 @@ def evaluate(
     if record:
         _check_record(limit, strength, ensemble, precision, engine)
     kind, degradation = _degradation(jpeg, photo, mild)
+    settings = {
+        "strength": strength,
+        "ensemble": ensemble,
+        "engine": engine,
+        "precision": precision,
+    }
     rows = []
     for name in model:
         upscaler = _load(
@@ -81,7 +87,9 @@ def evaluate(
             label = f"{folder.resolve().name} {kind}".rstrip()
             if record:
                 _record(name, label, found[-1])
-            rows += [_fields(name, label, row) for row in (found if each else found[-1:])]
+            rows += [
+                {**_fields(name, label, row), **settings} for row in (found if each else found[-1:])
+            ]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
@@ -160,5 +168,5 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
     table = Table("model", "folder", "picture", "PSNR", "SSIM", "bicubic PSNR", "bicubic SSIM")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(str(value) for value in list(row.values())[: len(table.columns)]))
     Console().print(table)
