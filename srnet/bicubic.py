@@ -21,6 +21,7 @@ Border = Literal["mirror", "replicate"]
 
 PHASE_REACH = 2  # input pixels each way that an enlarged pixel depends on
 _BLOCK = 8  # output lines computed by one matrix product; larger wastes more zeros
+_STRIP = 256  # input rows, or so, that are held as float
 _TINY = 100_000  # samples of a picture
 _SMALL = 200_000  # multiplications in one product: from 262,144 on OpenBLAS wakes threads, which
 # costs more than it brings here, and far more where another process wants the processor
@@ -88,6 +89,30 @@ def resize(picture: Array, height: int, width: int, border: Border = "mirror") -
     for _, axis, length in sorted(passes):
         picture = _resize_axis(picture, axis, length, border)
     return picture
+
+
+def resize_rounding_once(picture: Array, height: int, width: int) -> Array:
+    """As :func:`resize`, but an integer picture is rounded at the end only.
+
+    So a transposed picture gives the transposed result, within one level. Rows are resized in
+    strips: no more than one of them is there as float.
+    """
+    if not np.issubdtype(picture.dtype, np.integer):
+        return resize(picture, height, width)
+    out = np.empty((height, width, *picture.shape[2:]), picture.dtype)
+    index, weight = taps(picture.shape[0], height, "mirror")
+    step = max(_BLOCK, _STRIP * height // picture.shape[0])
+    for start in range(0, height, step):
+        rows = slice(start, min(start + step, height))
+        low, high = int(index[rows].min()), int(index[rows].max()) + 1
+        strip = _resize_axis(picture[low:high].astype(np.float32), 1, width, "mirror")
+        for first in range(rows.start, rows.stop, _BLOCK):
+            block = slice(first, min(first + _BLOCK, rows.stop))
+            top, bottom = int(index[block].min()), int(index[block].max()) + 1
+            matrix = _matrix(index[block] - top, weight[block], bottom - top).astype(np.float32)
+            part = strip[top - low : bottom - low].reshape(bottom - top, -1)
+            out[block] = _as_dtype(_product(matrix, part), out.dtype).reshape(-1, *out.shape[1:])
+    return out
 
 
 def _resize_axis(picture: Array, axis: int, length: int, border: Border) -> Array:

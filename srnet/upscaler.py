@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from srnet.alpha import fill_hidden
-from srnet.bicubic import resize
+from srnet.bicubic import resize, resize_rounding_once
 from srnet.engine import Engine
 from srnet.enlarge import (
     count_batches,
@@ -247,7 +247,7 @@ class Upscaler:
         rgb = _resized(with_channels(rgb, image.rgb.shape[2]), height, width)
         alpha = image.alpha
         if alpha is not None:
-            alpha = resize(alpha, height, width)
+            alpha = resize_rounding_once(alpha, height, width)
         return replace(image, rgb=rgb, alpha=alpha)
 
 
@@ -266,7 +266,7 @@ def _filled(image: Image) -> Array:
 
 
 def _resized(rgb: Array, height: int, width: int) -> Array:
-    return rgb if rgb.shape[:2] == (height, width) else resize(rgb, height, width)
+    return rgb if rgb.shape[:2] == (height, width) else resize_rounding_once(rgb, height, width)
 
 
 def _counter(total: int, progress: Progress | None) -> Callable[[], None]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srnet import bicubic
-from srnet.bicubic import cubic, phase_kernels, resize, taps
+from srnet.bicubic import cubic, phase_kernels, resize, resize_rounding_once, taps
 
 
 def test_kernel_interpolates_and_is_keys() -> None:
@@ -25,6 +25,36 @@ def test_weights_sum_to_one_and_stay_inside(n: int, m: int, border: str) -> None
     assert index.min() >= 0
     assert index.max() < n
     np.testing.assert_allclose(weight.sum(axis=1), 1)
+
+
+@settings(max_examples=50)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.sampled_from([(), (1,), (3,)]),
+    st.sampled_from([np.uint8, np.uint16]),
+)
+def test_rounded_once_is_the_nearest(
+    h: int, w: int, m: int, n: int, more: tuple, kind: type
+) -> None:
+    picture = np.random.default_rng(h * w).integers(
+        0, np.iinfo(kind).max, (h, w, *more), kind, True
+    )
+    exact = np.clip(resize(picture.astype(np.float64), m, n), 0, np.iinfo(kind).max)
+    rounded = resize_rounding_once(picture, m, n)
+    assert (rounded.dtype, rounded.shape) == (kind, (m, n, *more))
+    assert np.abs(rounded - exact).max() <= (0.501 if kind == np.uint8 else 0.55)
+
+
+@pytest.mark.parametrize("size", [(700, 3), (40, 50), (600, 900)])
+def test_strips_do_not_show(size: tuple[int, int], rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 256, (600, 5, 3), np.uint8)
+    exact = np.clip(resize(picture.astype(np.float64), *size), 0, 255)
+    assert np.abs(resize_rounding_once(picture, *size) - exact).max() <= 0.501
+    twice = np.abs(resize(picture, *size) - exact).max()  # clips and rounds between two passes
+    assert twice > 1 or size[0] == len(picture)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

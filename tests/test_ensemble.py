@@ -54,6 +54,15 @@ def test_a_turned_picture_gives_the_turned_result(
         assert (np.abs(result - other).max() <= 1) == (number in same)
 
 
+def test_so_does_one_of_a_size_between(up: Upscaler, picture: np.ndarray) -> None:
+    picture = (picture // 257).astype(np.uint8)
+    options = Options(scale=1.7, ensemble=8)
+    result = up(picture, options).astype(int)
+    for number in range(8):
+        other = upright(up(turned(picture, number), options), number)
+        assert np.abs(result - other).max() <= 1
+
+
 def test_tiles_batches_strength_and_residual_go_with_it(up: Upscaler, picture: np.ndarray) -> None:
     whole = up(picture, Options(ensemble=8)).astype(int)
     tiled = up(picture, Options(ensemble=8, tile=13, batch_pixels=400)).astype(int)
