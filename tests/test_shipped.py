@@ -174,10 +174,8 @@ def test_int8_loses_at_most_a_twentieth_of_a_decibel(name: str) -> None:
     assert metrics["Set14 psnr"] - mean(list(scores(up, source, scale))).psnr <= most
 
 
-OUTSIDE = (
-    "clean-x3",
-    "clean-x4",
-)  # a few samples of Set14 by two levels; docs/speed.md has figures
+# a few samples of Set14 by two levels; docs/speed.md has figures
+OUTSIDE = ("clean-x3", "clean-x4")
 
 
 @pytest.mark.slow
