@@ -40,6 +40,10 @@ def quantise(model: Any, limits: Sequence[tuple[float, float]], top: int) -> Non
 
 def _quantise(convolution: Any, low: float, high: float, top: int) -> None:
     inputs, weights = convolution.input_value(0), convolution.input_value(1)
+    if inputs.get_node().get_type_name() == "Add":
+        # changes nothing, but rounding becomes part of it. By itself that runs in float32 and in
+        # another order of channels: 4 ms instead of 1 for each block of 64 and a tile of 256
+        inputs = opset13.minimum(inputs, np.float32(high)).output(0)
     rounded = _rounded(inputs, np.float32(low), np.float32(high), _ACTIVATION_LEVELS)
     convolution.input(0).replace_source_output(rounded)
     largest = np.abs(weights.get_node().data).max(axis=(1, 2, 3), keepdims=True)

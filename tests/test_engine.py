@@ -133,6 +133,16 @@ def test_other_bases(kind: Kind, base: str, tmp_path: Path, rng: np.random.Gener
     assert np.abs(found - expected.detach().numpy()).max() <= 1e-5
 
 
+def test_the_nearest_base_is_exact_too(
+    kind: Kind, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    card = tiny_card(2, base="nearest")
+    save(tmp_path / "untrained.safetensors", SRNet(card.net), card)
+    x = rng.random((12, 9, 3), np.float32)
+    (found,) = kind(tmp_path / "untrained.safetensors", "cpu", "bfloat16").run([x[None]])
+    np.testing.assert_array_equal(found[0], x.repeat(2, axis=0).repeat(2, axis=1))
+
+
 def test_results_are_ones_own(engine: Made, rng: np.random.Generator) -> None:
     first, second = rng.random((2, 1, 8, 8, 3), np.float32)
     results = engine.run([first, second, first])

@@ -313,7 +313,7 @@ def test_threads_are_those_of_the_environment(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     engine = OpenVINOEngine(tiny_weights[2], "cpu", "float32", cache=tmp_path)
     next(engine.run([X]))
-    compiled = engine._residual.get_compiled_model()
+    compiled = engine._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 

@@ -190,7 +190,7 @@ from srnet.openvino_int8 import top_level
 folder = Path(sys.argv[2])
 engine = OpenVINOEngine(Path(sys.argv[1]), precision="int8", cache=folder / "cache")
 np.save(folder / "found.npy", next(engine.run([np.load(folder / "x.npy")])))
-graph = engine._residual.get_compiled_model().get_runtime_model()
+graph = engine._request.get_compiled_model().get_runtime_model()
 print(top_level())
 for info in (op.get_rt_info() for op in graph.get_ordered_ops()):
     if info["layerType"].astype(str) == "Convolution":
@@ -309,6 +309,15 @@ class TestWithOpenVINO:
             list(engine.run([x]))
             assert engine.dtype.split()[0] == precision
         assert len(list((tmp_path / "cache").iterdir())) == 2
+
+    def test_rounding_is_no_step_of_its_own(self, calibrated: Callable[..., Path]) -> None:
+        engine = OpenVINOEngine(calibrated(), precision="int8")
+        list(engine.run([np.zeros((1, 8, 8, 3), np.float32)]))
+        graph = engine._request.get_compiled_model().get_runtime_model()
+        infos = [op.get_rt_info() for op in graph.get_ordered_ops()]
+        merged = [info["originalLayersNames"].astype(str) for info in infos]
+        assert any("Minimum" in names and "FakeQuantize" in names for names in merged)
+        assert "FakeQuantize" not in {info["layerType"].astype(str) for info in infos}
 
     def test_weights_without_ranges(self, tiny_weights: dict[int, Path]) -> None:
         with pytest.raises(OptionError, match="run `srnet calibrate`"):
