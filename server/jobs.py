@@ -175,12 +175,14 @@ class Jobs:
 
     async def follow(self, job: Job, owner: str) -> AsyncIterator[dict[str, Any] | None]:
         """What is shown of a job, at each change, up to its end; None in long silences."""
-        last, since = None, time.monotonic()
+        last: dict[str, Any] | None = None
+        since = time.monotonic()
         while True:
             try:
                 job = await self.get(job.id, owner)
             except Problem:  # deleted
-                yield shown(replace(job, state=CANCELLED), 0.0, None)
+                reached = last["progress"] if last else 0.0
+                yield shown(replace(job, state=CANCELLED), reached, None)
                 return
             now = self.view(job)
             if now != last or time.monotonic() - since > _SILENCE:

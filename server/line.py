@@ -111,10 +111,12 @@ class Line:
         return waiting.index(job.id) + 1 if job.id in waiting else None
 
     def progress(self, job: Job) -> float:
-        """How far it is, from 0 to 1; it is 1 only when the result is there."""
+        """How far it is, or got, from 0 to 1; it is 1 only when the result is there."""
+        if job.ended:
+            return 1.0 if job.state == DONE else job.reached
         live = self.live.get(job.id)
-        if job.ended or live is None or live.stop is None:
-            return float(job.state == DONE)
+        if live is None or live.stop is None:
+            return 0.0
         return round(0.98 * live.stop.progress, 4)
 
     async def make_room(self, needed: int, held: int = 0) -> None:
@@ -222,7 +224,8 @@ class Line:
 
     async def _end(self, live: Live, state: str, **changes: Any) -> None:
         expires = time.time() + self._settings.keep_seconds
-        job = replace(live.job, state=state, expires=expires, **changes)
+        reached = self.progress(live.job)
+        job = replace(live.job, state=state, expires=expires, reached=reached, **changes)
         await self.on_disk(self._store.change, job)
         live.job = job
 

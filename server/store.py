@@ -71,6 +71,7 @@ class Job:
     state: str = QUEUED
     attempts: int = 0
     expires: float | None = None
+    reached: float = 0.0  # of 1, when it ended
     seconds: float | None = None
     consistency_db: float | None = None
     output: dict[str, Any] | None = None  # bytes, width, height, format

@@ -109,15 +109,19 @@ def test_deleting_a_running_job_stops_it_within_a_batch(server: Served, tmp_path
     server.engine.hold()
     job = make(server, picture(200, 200)).json()
     until(lambda: server.engine.batches == 1)
+    server.engine.let_go(1)
+    until(lambda: look(server, job)["progress"] > 0)
     with server.client.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
         lines = events.iter_lines()
-        next(lines)
+        before = json.loads(next(line for line in lines if line.startswith("data: "))[6:])
         assert server.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
-        assert '"state": "cancelled"' in list(lines)[-2]
+        after = json.loads(list(lines)[-2].removeprefix("data: "))
+    assert after["state"] == "cancelled"
+    assert after["progress"] == before["progress"] > 0  # a bar does not jump back
     problem(server.client.get(f"/v1/jobs/{job['id']}"), 404, "not-found")
     server.engine.let_go(1)
     until(lambda: not server.service.busy)
-    assert server.engine.batches == 1
+    assert server.engine.batches == 2
     server.engine.let_go()
     ended(server, make(server).json())
     assert files(tmp_path) == [".result"]
@@ -176,11 +180,13 @@ def test_unknown_job(server: Served, path: str) -> None:
 def test_time_limit(tmp_path: Path) -> None:
     with served(tmp_path, job_time_limit=0.05) as server:
         server.engine.hold()
-        job = make(server).json()
+        job = make(server, picture(200, 200)).json()
         until(lambda: server.engine.batches == 1)
         time.sleep(0.1)
         server.engine.let_go(1)
-        assert ended(server, job, "failed")["error"]["type"] == "/docs#time-limit"
+        failed = ended(server, job, "failed")
+        assert failed["error"]["type"] == "/docs#time-limit"
+        assert 0 < failed["progress"] < 1  # so far it came
 
 
 def test_results_expire(tmp_path: Path) -> None:
