@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -53,6 +55,7 @@ def test_memory_hardly_grows_with_the_number_of_shapes(
 ) -> None:
     code = f"""
 import numpy as np
+import PIL.Image
 from pathlib import Path
 from srnet.openvino_engine import OpenVINOEngine
 engine = OpenVINOEngine(Path({str(tiny_weights[2])!r}), cache=Path({str(tmp_path)!r}))
@@ -155,6 +158,7 @@ def test_a_thread_that_takes_the_filter_along(
 _AT_ONCE = """
 import sys
 import numpy as np
+import PIL.Image
 from pathlib import Path
 from srnet.openvino_engine import OpenVINOEngine
 weights, cache = map(Path, sys.argv[1:])
@@ -202,9 +206,28 @@ def test_nothing_is_reported_over_the_network(
     run(tiny_weights[2], tmp_path)
 
 
+_COMMAND = """
+import sys
+from srnet.cli import main
+code = main()
+print(code, "openvino" in sys.modules, [n for n in sys.modules if "telemetry" in n or "absl" in n])
+"""
+
+
+def test_the_command_loads_no_converter(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (12, 9)).save(tmp_path / "a.png")
+    options = ["-m", str(tiny_weights[2]), "-o", str(tmp_path / "b.png"), "--engine", "openvino"]
+    command = [sys.executable, "-c", _COMMAND, "upscale", str(tmp_path / "a.png"), *options]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}  # compiles, then not
+    for _ in range(2):
+        output = subprocess.check_output([*command, "--overwrite"], env=environment, text=True)
+        assert output.splitlines()[-1] == "0 True []"
+
+
 _SHORT = """
 import resource, sys
 import numpy as np
+import PIL.Image
 from pathlib import Path
 from srnet.openvino_engine import OpenVINOEngine
 engine = OpenVINOEngine(Path(sys.argv[1]), "cpu", "float32", cache=Path(sys.argv[2]))

@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = None if arguments is None else list(arguments)
     if given is None:  # a process of its own: `docker stop` and `kill` are felt as Ctrl-C is
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # OpenVINO does without its converter where there is none: half of the time of its
+        # import, and what would report over the network is not even loaded
+        sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     debug = os.environ.get("SRNET_DEBUG") == "1"
     if debug:
         logging.basicConfig()
