@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 LAYERS = [  # each may import from those before it, and from its own
     "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
@@ -77,8 +78,12 @@ def module(file: Path) -> str:
     return file.relative_to(ROOT / "srnet").parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
-def test_file(file: Path) -> None:
+def short_name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", FILES + TESTS, ids=short_name)
+def test_files_and_functions_are_short(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.count("\n") <= 300, "two ideas in one room?"
     for node in ast.walk(ast.parse(text)):
@@ -86,6 +91,10 @@ def test_file(file: Path) -> None:
             start = node.body[0].lineno  # a signature of many options is no logic
             length = (node.end_lineno or 0) - start
             assert length <= 40, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("file", FILES, ids=short_name)
+def test_imports_point_down(file: Path) -> None:
     if "server" in file.parts[:-1] or file.name == "__init__.py":
         return
     own = RANK[module(file)]

@@ -8,7 +8,7 @@ import torch
 
 from srnet import quantise, tune
 from srnet.model import SRNet
-from tests.test_quantise import PICTURES, blind, network
+from tests.quantise.support import PICTURES, blind, network
 
 DRAWS = np.random.default_rng(3)
 

@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -230,17 +229,7 @@ def memory(server: Service, options: argparse.Namespace) -> dict[str, Any]:
         mixed(i)
         peak = max(peak, server.memory) if i % 20 == 0 else peak
     after = _settled(server)
-    data, statuses = photograph(200, 200), []
-    lock = threading.Lock()
-
-    def one() -> None:
-        answer = server.upscale(data)
-        with lock:
-            statuses.append(answer.status_code)
-
-    with ThreadPoolExecutor(50) as pool:
-        for _ in range(50):
-            pool.submit(one)
+    statuses = _at_once(server, 50)
     end = _settled(server)
     return {
         "after_20_mb": round(first),
@@ -248,8 +237,17 @@ def memory(server: Service, options: argparse.Namespace) -> dict[str, Any]:
         "after_50_at_once_mb": round(end),
         "peak_mb": round(peak),
         "growth_percent": round(100 * (max(after, end) / first - 1), 1),
-        "statuses_of_50": {str(s): statuses.count(s) for s in sorted(set(statuses))},
+        "statuses_of_50": statuses,
     }
+
+
+def _at_once(server: Service, count: int) -> dict[str, int]:
+    """How often each status came for so many requests at the same time."""
+    data = photograph(200, 200)
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(lambda _: server.upscale(data), range(count)))
+    statuses = [str(answer.status_code) for answer in answers]
+    return {status: statuses.count(status) for status in sorted(set(statuses))}
 
 
 def _settled(server: Service) -> float:

@@ -1,0 +1,80 @@
+"""Which files of a folder are inputs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from srnet.batch import run
+from srnet.errors import OptionError
+from srnet.naming import find, plan
+from srnet.options import Options
+from srnet.upscaler import Upscaler
+from tests.batch.support import picture
+
+
+def test_find_walks_folders_and_ignores_what_is_no_picture(tmp_path):
+    for name in ("b.jpg", "a.PNG", "sub/c.webp", "sub/deep/d.bmp", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in (".hidden.png", ".DS_Store", ".0123.part", ".git/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found, ignored = find([tmp_path])
+    assert [(f.path.relative_to(tmp_path).as_posix(), f.folder.as_posix()) for f in found] == [
+        ("a.PNG", "."),
+        ("b.jpg", "."),
+        ("sub/c.webp", "sub"),
+        ("sub/deep/d.bmp", "sub/deep"),
+    ]
+    assert ignored == 4  # three hidden files and the notes; .git is not entered
+
+
+def test_find_takes_named_files_whatever_they_are_called(tmp_path):
+    for name in ("notes.txt", ".hidden"):
+        (tmp_path / name).touch()
+    found, ignored = find([tmp_path / "notes.txt", tmp_path / ".hidden", tmp_path / "notes.txt"])
+    assert [f.path.name for f in found] == ["notes.txt", ".hidden"]  # each once
+    assert all(f.named for f in found)
+    assert ignored == 0
+
+
+def test_find_names_every_missing_input(tmp_path):
+    with pytest.raises(OptionError, match=r"one\.png, no .*two"):
+        find([tmp_path / "one.png", tmp_path / "two"])
+
+
+def test_find_survives_links_in_a_circle_pipes_and_broken_links(tmp_path):
+    folder = tmp_path / "in"
+    picture(folder / "sub" / "a.png")
+    (folder / "sub" / "loop").symlink_to("..")
+    (folder / "self.png").symlink_to("self.png")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(folder / "pipe.png")
+    found, _ = find([folder])
+    assert [f.path.name for f in found] == ["gone.png", "self.png", "a.png"]
+
+
+def test_find_leaves_out_the_output_folder_but_not_the_input_itself(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "out" / "a.png")
+    assert [f.path for f in find([tmp_path], [tmp_path / "out"])[0]] == [tmp_path / "a.png"]
+    assert len(find([tmp_path], [tmp_path])[0]) == 2
+
+
+def test_find_reports_an_unreadable_folder_as_a_failure(tmp_path, monkeypatch, fake_engine):
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "locked").mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, _ = find([tmp_path / "in"])
+    assert [f.path.name for f in found] == ["a.png", "locked"]
+    report = run(plan(found, tmp_path / "out", Options()), Upscaler([fake_engine()]), Options())
+    assert [row.status for row in report.rows] == ["done", "failed"]

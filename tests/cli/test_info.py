@@ -1,0 +1,98 @@
+"""Help and `srnet info`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import srnet.product
+from srnet.cli import main
+from srnet.options import Options
+from tests.cli.support import ROOT
+
+
+def test_help_and_version(capsys):
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for command in ("upscale", "info", "compare", "eval", "train", "export", "serve"):
+        assert command in said
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"srnet {srnet.__version__}\n"
+    assert main([]) == 2
+    assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", ["upscale", "info", "compare", "eval", "train", "export", "serve", "health"]
+)
+def test_every_help_is_for_people(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--no-" not in said
+    assert "'srnet'" not in said  # rich takes [brackets] for markup
+    ours = [line for line in said.splitlines() if " --" in line and "--help" not in line]
+    assert [line for line in ours if "<" in line] == []  # <float>, <list[Path]>
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from srnet.cli import main; main(['--help']);"
+        "print(sorted({'torch', 'numpy', 'cv2', 'PIL', 'skimage'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env=environment, check=True
+    )
+    assert done.stdout.endswith(b"[]\n")
+
+
+def test_info(tiny_weights, capsys):
+    assert main(["info", str(tiny_weights[2])]) == 0
+    said = capsys.readouterr().out
+    for part in ("tiny-x2", "CC-BY-SA-4.0", "cpu", "--precision auto is", "torch 2"):
+        assert part in said
+    assert main(["info", str(tiny_weights[3]), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (model,) = found["models"]
+    from srnet.model import parameter_count
+    from srnet.weights import load
+
+    assert model["parameters"] == parameter_count(load(tiny_weights[3])[0])
+    assert model["halo"] == 5
+    assert found["versions"]["srnet"] == srnet.__version__
+    assert found["devices"][0]["name"] == "cpu"
+    assert sum(device["auto"] for device in found["devices"]) == 1
+
+
+def test_info_on_all_models(capsys):
+    assert main(["info"]) == 0
+    assert "srnet" in capsys.readouterr().out
+    assert main(["info", "nonsense"]) == 2
+
+
+def test_defaults_are_those_of_the_library():
+    """The command line writes them out, so that its help needs no import."""
+    import inspect
+
+    from server.query import Wishes
+    from srnet.cli.upscale import upscale
+
+    library = Options()
+    told = {n: p.default for n, p in inspect.signature(upscale).parameters.items()}
+    for name in ("strength", "ensemble", "lossless", "subsampling", "png_level", "tile"):
+        assert told[name] == getattr(library, name), name
+    assert told["max_megapixels"] * 1e6 == library.max_pixels
+    for name in (
+        "strength",
+        "ensemble",
+        "lossless",
+        "subsampling",
+        "png_level",
+        "keep_metadata",
+    ):
+        assert getattr(Wishes(), name) == getattr(library, name), name

@@ -1,0 +1,161 @@
+"""Standard streams, odd names, being interrupted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from signal import SIGTERM
+
+import numpy as np
+import pytest
+
+import srnet.product
+from srnet.cli import main
+from srnet.cli.console import shown
+from srnet.image import decode
+from srnet.upscaler import Upscaler
+from tests.cli.support import ROOT, picture, read, size
+
+
+def srnet_process(*arguments: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "srnet", *arguments]
+    return subprocess.run(
+        command, capture_output=True, env=environment, check=False, timeout=120, **options
+    )
+
+
+def test_standard_input_to_standard_output(here, tiny_weights):
+    done = srnet_process(
+        *("upscale", "-", "-m", str(tiny_weights[2]), "-f", "webp", "--lossless"),
+        input=Path("a.png").read_bytes(),
+    )
+    assert done.returncode == 0, done.stderr
+    image = decode(done.stdout)[0]
+    assert (image.format, image.width, image.height) == ("WEBP", 20, 16)
+    assert b"[1/1] - -> -" in done.stderr
+
+
+class Bytes(io.TextIOWrapper):
+    def __init__(self, data: bytes = b"", tty: bool = False) -> None:
+        super().__init__(io.BytesIO(data), encoding="utf-8")
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+def test_streams_and_files_mix(up, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Bytes(Path("a.png").read_bytes()))
+    assert up("-", "-o", "b.jpg", "--residual", "added") == 0
+    assert read(Path("b.jpg")).format == "JPEG"
+    assert Path("added/b.jpg.residual.png").exists()
+    out = Bytes()
+    monkeypatch.setattr(sys, "stdout", out)
+    assert up("a.png", "-o", "-") == 0
+    assert decode(out.buffer.getvalue())[0].format == "PNG"
+
+
+def test_terminals_are_no_pictures(up, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Bytes(tty=True))
+    assert up("-", "-o", "b.png") == 2
+    assert "terminal" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdout", Bytes(tty=True))
+    assert up("a.png", "-o", "-") == 2
+
+
+def test_a_file_called_dash_is_reached_through_its_folder(up, here):
+    picture(here / "-")
+    assert up("./-", "-o", "b.png") == 0
+    assert size(Path("b.png")) == (20, 16)
+
+
+@pytest.fixture
+def odd(here):
+    """A folder ``in`` with names that are not UTF-8, not ASCII, and not harmless."""
+    names = (
+        os.fsdecode(b"\xff\xfe caf\xe9 \xe6\x97\xa5 [b].png"),
+        "\u00fcn\u00ef \u65e5\u672c.png",
+    )
+    for name in names:
+        picture(here / "in" / name)
+    return sorted(names)
+
+
+def test_names_that_are_no_text(up, odd, capsys):
+    assert up("in", "-o", "out", "--json", "--report", "report.json") == 0
+    assert sorted(p.name for p in Path("out").iterdir()) == odd
+    said = capsys.readouterr()
+    rows = json.loads(said.out)["files"]
+    assert sorted(Path(row["input"]).name for row in rows) == odd  # exactly
+    assert "\\udcff\\udcfe caf\\udce9 \u65e5 [b].png" in said.err
+    assert "\u00fcn\u00ef \u65e5\u672c.png" in said.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_in_any_encoding_of_the_streams(odd, tiny_weights, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = srnet_process("upscale", "in", "-o", "out", "-m", str(tiny_weights[2]), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b"planned") == 2
+    assert b"\\udcff\\udcfe caf\\udce9" in done.stdout
+
+
+def test_shown_cannot_harm_a_terminal():
+    assert shown("a\x1b[2Jb\nc\udcff [x] é 日") == "a\\x1b[2Jb\\nc\\udcff [x] é 日"
+
+
+class Interrupting:
+    """A slow engine that presses Ctrl-C at its tenth batch."""
+
+    kind = ""
+
+    def __init__(self, fake, press) -> None:
+        self.card, self.press, self.batches = fake().card, press, 0
+
+    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for batch in batches:
+            self.batches += 1
+            if self.batches == 10:
+                self.press()
+            time.sleep(0.02)
+            yield batch.repeat(2, axis=1).repeat(2, axis=2)
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, capsys, more):
+    for i in range(12):
+        picture(here / "in" / f"{i:02}.png", height=40, width=40)
+    engine = Interrupting(fake_engine, ctrl_c)
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: Upscaler([engine]))
+    code = up("in", "-o", "out", "--tile", "32", "--report", "report.json", *more)
+    assert code == 130
+    said = capsys.readouterr().err
+    assert "srnet: interrupted after " in said
+    assert ("--skip-existing" in said) is (more == [])
+    report = json.loads(Path("report.json").read_text())
+    done, pending = report["totals"]["done"], report["totals"]["pending"]
+    assert report["interrupted"]
+    assert done + pending == 12
+    assert pending > 0
+    assert len(list(Path("out").iterdir())) == done
+    assert up("in", "-o", "out", "--skip-existing") == 0
+    assert len(list(Path("out").iterdir())) == 12
+
+
+def test_being_terminated_is_felt_as_ctrl_c(here, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["srnet", "upscale", "a.png", "-o", "b.png"])
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: signal.raise_signal(SIGTERM))
+    before = signal.getsignal(SIGTERM)
+    try:
+        assert main() == 130
+    finally:
+        signal.signal(SIGTERM, before)
+    assert not Path("b.png").exists()

@@ -1,0 +1,151 @@
+"""Profiles, EXIF and resolution."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from srnet.image import (
+    FORMATS,
+    Image,
+    decode,
+    encode,
+    from_pil,
+    to_pil,
+)
+from tests.image.support import SRGB, chunk, exif, frames_of, noise, pillow, png, tags
+
+GREY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]  # of the right kind by its header
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("name", FORMATS)
+def test_profile_and_exif_travel_along_or_stay_behind(name, count, dtype):
+    icc = GREY_PROFILE if count == 1 else SRGB
+    image = replace(noise(9, 8, count, dtype), icc=icc, exif=exif(1))
+    found = decode(encode([image], name, background=(0, 0, 0)))[0]
+    if count > 1 or name not in ("webp", "avif"):  # which turn grey into colour
+        assert found.icc == icc
+    assert tags(found.exif)[0x010F] == "maker"
+    assert tags(found.exif)[0x0132] == "2020:01:02 03:04:05"
+    bare = decode(encode([image], name, background=(0, 0, 0), keep_metadata=False))[0]
+    assert bare.icc is None
+    assert not tags(bare.exif)
+
+
+def exchanged() -> bytes:
+    """A profile in which red is called green, and green red."""
+    found = SRGB.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1)
+    return found.replace(b"????", b"gXYZ", 1)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_without_its_profile_a_picture_keeps_its_colours(name, alpha):
+    rgb = np.full((16, 16, 3), (200, 60, 30), np.uint8)
+    image = Image(rgb, np.full((16, 16), 255, np.uint8) if alpha else None, exchanged())
+    found = decode(encode([image], name, background=(0, 0, 0), keep_metadata=False))[0]
+    assert found.icc is None
+    assert np.abs(found.rgb.astype(int) - (60, 200, 30)).max() <= (
+        8 if FORMATS[name].quality else 2
+    )
+    shown = decode(encode([image], name, background=(0, 0, 0)))[0]
+    assert shown.icc == exchanged()
+    assert np.abs(shown.rgb.astype(int) - (200, 60, 30)).max() <= (
+        8 if FORMATS[name].quality else 0
+    )
+    under = Image(rgb, np.zeros((16, 16), np.uint8), exchanged())
+    if name == "jpeg":  # the colour beneath is one of sRGB
+        found = decode(encode([under], name, background=(0, 90, 200), keep_metadata=False))[0]
+        assert np.abs(found.rgb.astype(int) - (0, 90, 200)).max() <= 8
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sixteen_bits_keep_a_profile_that_they_need(name):
+    image = Image(np.full((16, 16, 3), (51400, 15420, 7710), np.uint16), icc=exchanged())
+    found = decode(encode([image], name, keep_metadata=False))[0]
+    if FORMATS[name].sixteen_bit:
+        assert found.icc == exchanged()
+        assert np.array_equal(found.rgb, image.rgb)
+    else:
+        assert found.icc is None
+        assert np.abs(found.rgb.astype(int) - (60, 200, 30)).max() <= 8
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_usual_or_damaged_profile_changes_nothing_when_it_goes(count):
+    image = noise(40, 30, count, np.uint8)
+    usual = GREY_PROFILE if count == 1 else SRGB
+    for icc in (usual, usual[:150]):
+        found = decode(encode([replace(image, icc=icc)], "png", keep_metadata=False))[0]
+        assert found.icc is None
+        assert np.array_equal(found.rgb, image.rgb)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff"])
+def test_resolution_is_kept_as_it_is(name, count, dtype):
+    image = replace(noise(9, 8, count, dtype), dpi=(300, 96), exif=exif(1))
+    found = decode(encode([image], name))[0]
+    assert found.dpi == pytest.approx((300, 96), abs=0.5 * 0.0254)  # PNG counts by the metre
+    again = decode(encode([found], name))[0]
+    assert again.dpi == found.dpi
+    assert decode(encode([image], name, keep_metadata=False))[0].dpi is None
+    assert decode(encode([noise(9, 8, count, dtype)], name))[0].dpi is None
+    assert from_pil(to_pil(found)).dpi == found.dpi
+
+
+def test_resolution_of_what_other_programs_wrote():
+    pil = to_pil(noise(9, 8, 3))
+    for kind in ("PNG", "JPEG", "TIFF", "BMP"):
+        (found,) = decode(pillow(pil, kind, dpi=(300, 300)))
+        assert found.dpi == pytest.approx((300, 300), abs=0.01)
+    turned = decode(pillow(pil, "JPEG", dpi=(300, 96), exif=b"Exif\0\0" + exif(6)))[0]
+    assert turned.dpi == (96, 300)
+    assert decode(encode([replace(turned, dpi=(300, 300))], "webp"))[0].dpi is None
+    frames = [replace(frame, dpi=(300, 300)) for frame in frames_of(2)]
+    assert decode(encode(frames, "png"))[0].dpi == pytest.approx((300, 300), abs=0.01)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**32 - 1])
+def test_absurd_resolution_is_dropped(number):
+    body = struct.pack(">IIB", number, number, 1)
+    data = png(np.zeros((2, 2, 3), np.uint8), 2, 8, chunk(b"pHYs", body))
+    assert decode(data)[0].dpi is None
+
+
+def test_exif_survives_a_tiff_with_its_directories():
+    block = PIL.Image.Exif()
+    block[0x010F] = "maker"
+    block.get_ifd(0x8769).update(
+        {0x9003: "2020:01:02 03:04:05", 0x829A: 0.5, 0x927C: b"\1\2\3\4\5"}
+    )
+    block.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    image = replace(noise(5, 6, 3, np.uint16), exif=block.tobytes()[6:])
+    found = PIL.Image.Exif()
+    found.load(decode(encode([image], "tiff"))[0].exif)
+    assert found[0x010F] == "maker"
+    assert found.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+    assert float(found.get_ifd(0x8769)[0x829A]) == 0.5
+    assert 0x927C not in found.get_ifd(0x8769)
+    assert found.get_ifd(0x8825)[1] == "N"
+
+
+def test_unusable_exif_does_not_stop_the_writing():
+    for block in (b"junk", exif(1)[:30], exif(1).replace(b"\x0f\x01\2\0", b"\x0f\x01\x63\0")):
+        image = replace(noise(5, 6, 3), exif=block)
+        for name in FORMATS:
+            assert decode(encode([image], name))[0].rgb.shape == (5, 6, 3)
+
+
+def test_a_profile_for_other_channels_is_dropped():
+    colour = PIL.Image.new("RGB", (4, 4))
+    assert decode(pillow(colour, "PNG", icc_profile=SRGB))[0].icc == SRGB
+    assert decode(pillow(colour, "PNG", icc_profile=GREY_PROFILE))[0].icc is None
+    assert decode(pillow(colour.convert("L"), "JPEG", icc_profile=SRGB))[0].icc is None

@@ -1,0 +1,29 @@
+"""A tiny training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from srnet.card import NetConfig
+from srnet.patches import Patches
+from srnet.recipe import TrainConfig
+
+CONFIG = TrainConfig(
+    name="tiny-x2",
+    net=NetConfig(2, 4, 1),
+    iterations=12,
+    batch=2,
+    patch=12,
+    warmup=3,
+    precision="float32",
+    device="cpu",
+    log_every=1,
+    save_every=6,
+    validate_every=6,
+)
+
+
+def patches(pictures: list[np.ndarray], config: TrainConfig) -> Patches:
+    return Patches(
+        pictures, config.net.scale, config.patch, config.batch, config.degradation, config.seed
+    )
