@@ -13,11 +13,15 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 from PIL import ImageCms
+
+from srnet import pngcolour
+from srnet.exif import upright
 
 # What Pillow and OpenCV are known to raise on damaged files.
 FOREIGN = (
@@ -40,7 +44,7 @@ FOREIGN = (
 
 _MAX_JPEG_SCANS = 100  # real progressive files have about ten; each one costs a whole pass
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
-_ORIENTATION, _MAKER_NOTE, _INTEROP = 0x0112, 0x927C, 0xA005
+_MAKER_NOTE, _INTEROP = 0x927C, 0xA005
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
 
@@ -58,12 +62,13 @@ _SIGNATURES = {
     b"\xff\x4f\xff\x51": "JPEG2000",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
 }
+_GREY = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow
 # How files that are taken for pictures are called, when a folder is searched.
 SUFFIXES = frozenset(
     f".{name}"
     for name in (
         *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "dib"),
-        *("gif", "avif", "jp2", "j2k", "jpx"),
+        *("gif", "avif", "jp2", "j2k", "jpx", "mpo"),
     )
 )
 
@@ -118,6 +123,9 @@ def open_picture(data: bytes) -> Source:
         frames = pil.n_frames - bool(pil.info.get("default_image"))
     if kind == "PNG" and data[24] in (2, 4) and pil.mode == "L" and "transparency" in pil.info:
         pil.info["transparency"] *= 255 // (2 ** data[24] - 1)  # Pillow scales only the pixels
+    if kind == "PNG" and "icc_profile" not in pil.info:
+        icc = pngcolour.profile(_before_pixels(data), pil.mode in _GREY)
+        pil.info |= {} if icc is None else {"icc_profile": icc}
     if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ValueError("absurdly many scans")
     exif, orientation = upright(_png_exif(data) if kind == "PNG" else raw_exif(pil))
@@ -129,7 +137,7 @@ def open_picture(data: bytes) -> Source:
         height,
         frames,
         depth=16 if pil.mode.startswith("I;16") or (_deep(pil, data) and frames == 1) else 8,
-        grey=pil.mode in ("1", "L", "LA", "La") or pil.mode.startswith("I;16"),
+        grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
     )
     return Source(pil, header, exif, orientation)
@@ -240,6 +248,12 @@ def _png_exif(data: bytes | mmap.mmap) -> bytes | None:
     return next(found, None)
 
 
+def _before_pixels(data: bytes) -> dict[bytes, bytes]:
+    """The contents of what precedes the pixels of a PNG, by kind."""
+    chunks = takewhile(lambda chunk: chunk[0] != b"IDAT", _png_chunks(data))
+    return {kind: data[start + 8 : end - 4] for kind, start, end in chunks}
+
+
 def _png_chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of every chunk that is there in full."""
     start = 8
@@ -276,25 +290,3 @@ def _gif_extent(data: bytes) -> tuple[int, int, int]:
     if at > len(data):
         raise ValueError("it ends too early")
     return width, height, frames
-
-
-def upright(exif: bytes | None) -> tuple[bytes | None, int]:
-    """Reset the orientation tag: the changed block without prefix, and what the tag said.
-
-    All else stays byte for byte. A block that cannot be walked is dropped.
-    """
-    if exif is None:
-        return None, 1
-    block = bytearray(exif.removeprefix(b"Exif\0\0"))
-    try:
-        order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
-        (first,) = struct.unpack_from(order + "I", block, 4)
-        (count,) = struct.unpack_from(order + "H", block, first)
-        for entry in range(first + 2, first + 2 + 12 * count, 12):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
-            if tag == _ORIENTATION and kind == 3:
-                struct.pack_into(order + "H", block, entry + 8, 1)
-                return bytes(block), value if 1 <= value <= 8 else 1
-    except (KeyError, struct.error):
-        return None, 1
-    return bytes(block), 1

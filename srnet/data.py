@@ -50,7 +50,9 @@ def read_rgb8(file: Path) -> Pixels:
     """
     try:
         rgb = decode(file.read_bytes(), str(file))[0].rgb
-    except (PictureError, OSError) as error:
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}; move it out of the folder") from error
+    except PictureError as error:
         raise DataError(f"{error}; move it out of the folder") from error
     if rgb.dtype != np.uint8:
         rgb = ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)

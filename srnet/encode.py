@@ -21,9 +21,10 @@ import numpy as np
 import PIL.Image
 from PIL import ImageColor
 
-from srnet.container import FOREIGN, quiet_pillow, upright
+from srnet.container import FOREIGN, quiet_pillow
 from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
+from srnet.exif import sized, upright
 from srnet.pixels import Image
 from srnet.stills import write_png, write_tiff
 
@@ -238,7 +239,7 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     """The file, by ``srnet.stills`` or by Pillow, with the metadata of the first frame."""
     quiet_pillow()
     first = frames[0]
-    icc, exif = first.icc, upright(first.exif)[0]
+    icc, exif = first.icc, sized(upright(first.exif)[0], *first.rgb.shape[1::-1])
     if len(frames) == 1 and name == "png":
         return write_png(first.rgb, first.alpha, icc, exif, first.dpi, options["compress_level"])
     if name == "tiff":

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from srnet import degrade
 from srnet.bicubic import resize
 from srnet.data import find_pictures, read_rgb8
-from srnet.errors import DataError
+from srnet.errors import DataError, OptionError
 from srnet.image import Image
 from srnet.metrics import luma, psnr, ssim
 from srnet.upscaler import Upscaler
@@ -60,20 +60,20 @@ def pairs(
     it. A ``degradation`` other than the clean one is always applied.
 
     Raises:
-        DataError: no pictures, or a low-resolution file is missing or misshapen.
+        DataError: no pictures, one is smaller than the scale, or a low-resolution file is
+            missing or misshapen.
     """
     high_folder = folder / "HR" if (folder / "HR").is_dir() else folder
-    low_folder = folder / f"LRbicx{scale}"
-    given = low_folder.is_dir() and degradation is degrade.clean
+    low_folder = _low_folder(folder, scale) if degradation is degrade.clean else None
     for file in find_pictures(high_folder)[:limit]:
         high = read_rgb8(file)
         height, width = high.shape[0] // scale, high.shape[1] // scale
+        if not height * width:
+            raise DataError(
+                f"{file} is too small to be shrunk by {scale}: move it out of the folder"
+            )
         high = high[: height * scale, : width * scale]
-        low = (
-            read_rgb8(low_folder / f"{file.stem}x{scale}.png")
-            if given
-            else degradation(high, scale)
-        )
+        low = _read_low(low_folder, file, scale) if low_folder else degradation(high, scale)
         if low.shape[:2] != (height, width):
             raise DataError(
                 f"{file.stem}: the low-resolution picture has {low.shape[1]} x {low.shape[0]} "
@@ -82,20 +82,43 @@ def pairs(
         yield Pair(file.stem, high, low)
 
 
+def _low_folder(folder: Path, scale: int) -> Path | None:
+    """Where the small pictures of a benchmark are; None if ``folder`` is none."""
+    others = sorted(path.name for path in folder.glob("LRbicx[2-4]"))
+    found = folder / f"LRbicx{scale}"
+    if others and not found.is_dir():
+        raise DataError(
+            f"{folder} has {', '.join(others)}, but no LRbicx{scale}: "
+            f"add it, or give {folder / 'HR'} to have the small pictures made"
+        )
+    return found if others else None
+
+
+def _read_low(folder: Path, high: Path, scale: int) -> Pixels:
+    low = folder / f"{high.stem}x{scale}.png"
+    if not low.exists():
+        raise DataError(
+            f"{low} is missing: that is how the small picture of {high} has to be called"
+        )
+    return read_rgb8(low)
+
+
 def scores(upscaler: Upscaler, source: Iterator[Pair], scale: int) -> Iterator[Row]:
-    """PSNR and SSIM on Y without a border of ``scale`` pixels, of the model and of bicubic."""
+    """PSNR and SSIM on Y without a border of ``scale`` pixels, of the model and of bicubic.
+
+    Raises:
+        DataError: a picture is too small to be compared.
+    """
     options = replace(upscaler.options, scale=float(scale), width=None, height=None, fit=None)
     for pair in source:
         target = luma(pair.high)
         ours = luma(upscaler(Image(pair.low), options).rgb)
         plain = luma(resize(pair.low, pair.high.shape[0], pair.high.shape[1]))
-        yield Row(
-            pair.name,
-            psnr(ours, target, scale),
-            ssim(ours, target, scale),
-            psnr(plain, target, scale),
-            ssim(plain, target, scale),
-        )
+        measures = [(psnr, ours), (ssim, ours), (psnr, plain), (ssim, plain)]
+        try:
+            yield Row(pair.name, *(measure(y, target, scale) for measure, y in measures))
+        except OptionError as error:
+            raise DataError(f"{pair.name}: {error}; move it out of the folder") from error
 
 
 def mean(rows: list[Row]) -> Row:

@@ -34,7 +34,6 @@ from srnet.container import (
     quiet_pillow,
     raw_exif,
     size_of,
-    upright,
 )
 from srnet.encode import (
     FORMATS,
@@ -50,6 +49,7 @@ from srnet.encode import (
     write_atomic,
 )
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
+from srnet.exif import upright
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 
 __all__ = [

@@ -56,6 +56,34 @@ def test_low_files_are_read_where_they_are(folder: Path, tmp_path: Path) -> None
         list(pairs(bench, 2))
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 30), (5, 5), (14, 30)])
+def test_a_picture_that_is_too_small_is_named(
+    tmp_path: Path, fake_engine: type, height: int, width: int
+) -> None:
+    PIL.Image.new("RGB", (width, height)).save(tmp_path / "dot.png")
+    with pytest.raises(DataError, match=r"dot.*[:;] move it"):
+        list(scores(Upscaler([fake_engine(2)]), pairs(tmp_path, 2), 2))
+
+
+def test_a_benchmark_lacks_nothing_silently(folder: Path, fake_engine: type) -> None:
+    for name in ("HR", "LRbicx2"):
+        (folder / name).mkdir()
+    for file in folder.glob("*.png"):
+        file.rename(folder / "HR" / file.name)
+    with pytest.raises(DataError, match=r"LRbicx2.ax2\.png is missing: .*HR.a\.png has to be"):
+        list(pairs(folder, 2))
+    with pytest.raises(DataError, match=r"has LRbicx2, but no LRbicx4: add it"):
+        list(pairs(folder, 4))
+    assert len(list(pairs(folder / "HR", 4))) == 2
+    assert len(list(pairs(folder, 4, jpeg_degradation(50)))) == 2
+
+
+def test_a_link_to_nothing_is_named(folder: Path) -> None:
+    (folder / "c.png").symlink_to(folder / "gone.png")
+    with pytest.raises(DataError, match=r"c\.png: No such file or directory; move it"):
+        list(pairs(folder, 2))
+
+
 def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_path: Path) -> None:
     model = tmp_path / "tiny-x2.safetensors"
     model.write_bytes(tiny_weights[2].read_bytes())

@@ -30,6 +30,8 @@ def arrange(
     Raises:
         OptionError: inputs are missing, or inputs and output do not go together.
     """
+    if residuals is not None:
+        _check_writable(residuals, "--residual")
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
@@ -65,6 +67,10 @@ def _single(
     inputs: Sequence[str], output: str | None, options: Options, residuals: Path | None
 ) -> Job:
     """One picture, from or to a stream or to a file with a name."""
+    if len(inputs) > 1 and STREAM in inputs:
+        raise OptionError(
+            "standard input (-) has to be the only input: leave out the others, or it"
+        )
     if len(inputs) != 1 or (inputs[0] != STREAM and Path(inputs[0]).is_dir()):
         raise OptionError(f"{output or STREAM} can take one picture only: give a folder to -o")
     source = None if inputs[0] == STREAM else Path(inputs[0])
@@ -80,7 +86,9 @@ def _single(
         if options.format not in (None, kind):
             raise OptionError(f"{output} is called like {kind}, but --format is {options.format}")
     else:
-        raise OptionError(f"give -o the name of a picture, such as {output}.png, or -")
+        folder = str(output).endswith(("/", os.sep)) or Path(output).is_dir()
+        example = Path(output) / "picture.png" if folder else f"{output}.png"
+        raise OptionError(f"give -o the name of a picture, such as {example}, or -")
     name = (target or source or Path("standard-input")).name
     residual = None if residuals is None else residuals / residual_name(name)
     job = Job(source, target, kind, residual, b"" if source else _standard_input())
@@ -95,11 +103,11 @@ def _format_for(output: str) -> str:
         raise OptionError(f"{error}; or, for a folder, give -o {output}/") from error
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(folder: Path, option: str = "-o") -> None:
     """Refuse at once a folder in which nothing could be written after all the work."""
     reason = why_not_writable(folder)
     if reason is not None:
-        raise OptionError(f"{reason}: choose another -o")
+        raise OptionError(f"{reason}: choose another {option}")
 
 
 def _standard_input() -> bytes:

@@ -58,8 +58,8 @@ def evaluate(
     """Score models on folders of pictures (PSNR, SSIM), beside bicubic.
 
     The scores are on luma (Y), without a border of SCALE pixels.
-    A folder with HR/ and LRbicx2/ (x3, x4) inside is read as a benchmark. In any
-    other, antialiased bicubic makes the small pictures, as in the benchmarks.
+    A folder with HR/NAME.png and LRbicx2/NAMEx2.png (x3, x4) inside is read as a
+    benchmark. In any other, antialiased bicubic makes the small pictures, as there.
     """
     if limit is not None and limit < 1:
         raise OptionError(f"--limit must be at least 1, not {limit}")

@@ -39,5 +39,5 @@ Engine = Annotated[
 _PRECISIONS = "auto (what is faster here), float32 or bfloat16"
 TrainPrecision = Annotated[str, option("PRECISION", f"{_PRECISIONS}.", panel=RUN)]
 Precision = Annotated[
-    str, option("PRECISION", f"{_PRECISIONS}; int8 (OpenVINO): faster, less exact.", panel=RUN)
+    str, option("PRECISION", f"{_PRECISIONS}; int8 (OpenVINO): faster, for photographs.", panel=RUN)
 ]

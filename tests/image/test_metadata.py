@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from srnet.exif import sized
 from srnet.image import (
     FORMATS,
     Image,
@@ -149,3 +150,22 @@ def test_a_profile_for_other_channels_is_dropped():
     assert decode(pillow(colour, "PNG", icc_profile=SRGB))[0].icc == SRGB
     assert decode(pillow(colour, "PNG", icc_profile=GREY_PROFILE))[0].icc is None
     assert decode(pillow(colour.convert("L"), "JPEG", icc_profile=SRGB))[0].icc is None
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "tiff", "avif"])
+def test_exif_tells_the_size_of_the_new_picture(name):
+    block = PIL.Image.Exif()
+    block[0x010F] = "maker"
+    camera = block.get_ifd(0x8769)
+    camera[0xA002], camera[0xA003], camera[0x9204] = 12, 9, 1.5
+    image = replace(noise(70, 90, 3), exif=block.tobytes().removeprefix(b"Exif\0\0"))
+    found = PIL.Image.Exif()
+    found.load(decode(encode([image], name))[0].exif)
+    told = found.get_ifd(0x8769)
+    assert (told[0xA002], told[0xA003], told[0x9204]) == (90, 70, 1.5)
+    assert found[0x010F] == "maker"
+
+
+@pytest.mark.parametrize("block", [None, exif(1), exif(1, ">"), b"", b"II*\0", exif(1)[:40]])
+def test_a_size_that_exif_does_not_tell_is_not_added(block):
+    assert sized(block, 5, 6) == block

@@ -1,0 +1,77 @@
+"""EXIF blocks, changed in place where a picture's new form makes them untrue.
+
+All else stays byte for byte: what other programs left there need not be understood.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+_ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
+_WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
+_SHORT, _LONG = 3, 4
+_ORDERS = {b"II": "<", b"MM": ">"}
+
+
+def upright(exif: bytes | None) -> tuple[bytes | None, int]:
+    """Reset the orientation tag: the changed block without prefix, and what the tag said.
+
+    A block that cannot be walked is dropped.
+    """
+    if exif is None:
+        return None, 1
+    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    try:
+        order, first = _start(block)
+        for entry, tag, kind in _entries(block, order, first):
+            if tag == _ORIENTATION and kind == _SHORT:
+                (value,) = struct.unpack_from(order + "H", block, entry + 8)
+                struct.pack_into(order + "H", block, entry + 8, 1)
+                return bytes(block), value if 1 <= value <= 8 else 1
+    except (KeyError, struct.error):
+        return None, 1
+    return bytes(block), 1
+
+
+def sized(exif: bytes | None, width: int, height: int) -> bytes | None:
+    """The block, in which the tags that tell the size of the picture tell this one.
+
+    Tags that are not there are not added; a block that cannot be walked stays as it is.
+    """
+    if exif is None:
+        return None
+    block = bytearray(exif)
+    try:
+        order, first = _start(block)
+        for folder in _folders(block, order, first):
+            for entry, tag, kind in _entries(block, order, folder):
+                if tag in _WIDTHS + _HEIGHTS and kind in (_SHORT, _LONG):
+                    value = width if tag in _WIDTHS else height
+                    struct.pack_into(order + "HII", block, entry + 2, _LONG, 1, value)
+    except (KeyError, struct.error):
+        return exif
+    return bytes(block)
+
+
+def _start(block: bytearray) -> tuple[str, int]:
+    """Order of bytes, and where the first directory begins."""
+    order = _ORDERS[bytes(block[:2])]
+    (first,) = struct.unpack_from(order + "I", block, 4)
+    return order, first
+
+
+def _entries(block: bytearray, order: str, folder: int) -> Iterator[tuple[int, int, int]]:
+    """Place, tag and type of each entry of a directory."""
+    (count,) = struct.unpack_from(order + "H", block, folder)
+    for entry in range(folder + 2, folder + 2 + 12 * count, 12):
+        tag, kind, _, _ = struct.unpack_from(order + "HHII", block, entry)
+        yield entry, tag, kind
+
+
+def _folders(block: bytearray, order: str, first: int) -> Iterator[int]:
+    """The first directory, and that for what a camera says."""
+    yield first
+    for entry, tag, _ in _entries(block, order, first):
+        if tag == _EXIF_IFD:
+            yield struct.unpack_from(order + "I", block, entry + 8)[0]

@@ -1,0 +1,109 @@
+"""Colours that a PNG tells in chunks of its own, and not by a profile."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ImageCms
+
+from srnet import pngcolour
+from srnet.image import decode, encode
+from tests.image.support import chunk, png
+
+LINEAR = chunk(b"gAMA", struct.pack(">I", 100_000))
+SRGB_PLACES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+P3 = chunk(b"cICP", bytes([12, 13, 0, 1]))
+COLOURS = np.array([[[90, 120, 150], [200, 180, 160], [10, 10, 10], [255, 255, 255]]], np.uint8)
+P3_TO_SRGB = [  # of linear light; from the primaries and the white that both share
+    [1.2249401763, -0.2249401763, 0.0],
+    [-0.0420569547, 1.0420569547, 0.0],
+    [-0.0196375546, -0.0786360456, 1.0982736001],
+]
+
+
+def chrm(*places: int) -> bytes:
+    return chunk(b"cHRM", struct.pack(">8I", *places))
+
+
+def light(values: np.ndarray) -> np.ndarray:
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def encoded(values: np.ndarray) -> np.ndarray:
+    curve = 1.055 * np.maximum(values, 0) ** (1 / 2.4) - 0.055
+    return np.where(values <= 0.0031308, values * 12.92, curve) * 255
+
+
+def stripped(data: bytes) -> np.ndarray:
+    """The colours in sRGB, as they are written without a profile."""
+    return decode(encode(decode(data), "png", keep_metadata=False))[0].rgb
+
+
+def test_linear_light_becomes_srgb_when_its_profile_goes() -> None:
+    expected = encoded(COLOURS / 255)
+    assert np.abs(stripped(png(COLOURS, 2, 8, LINEAR)) - expected).max() <= 1
+    grey = COLOURS[..., 0]
+    assert np.abs(stripped(png(grey, 0, 8, LINEAR))[..., 0] - expected[..., 0]).max() <= 1
+
+
+def test_display_p3_becomes_srgb_when_its_profile_goes() -> None:
+    expected = encoded(light(COLOURS / 255) @ np.array(P3_TO_SRGB).T)
+    assert np.abs(stripped(png(COLOURS, 2, 8, P3)) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "jpeg", "webp", "avif"])
+@pytest.mark.parametrize("before", [LINEAR, P3])
+def test_it_travels_along_as_a_profile(name: str, before: bytes) -> None:
+    (image,) = decode(png(np.tile(COLOURS, (8, 4, 1)), 2, 8, before))
+    assert image.icc is not None
+    assert decode(encode([image], name))[0].icc == image.icc
+    told = ImageCms.ImageCmsProfile(io.BytesIO(image.icc))
+    assert ImageCms.getProfileDescription(told).strip() == "From the chunks of a PNG"
+
+
+def test_sixteen_bits_have_it_too() -> None:
+    (image,) = decode(png(COLOURS.astype(np.uint16) * 257, 2, 16, LINEAR))
+    assert image.rgb.dtype == np.uint16
+    assert image.icc is not None
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [chunk(b"gAMA", struct.pack(">I", 45455))],
+        [chunk(b"gAMA", struct.pack(">I", 45455)), chrm(*SRGB_PLACES)],
+        [LINEAR, chunk(b"sRGB", b"\0")],
+        [chrm(34570, 35850, *SRGB_PLACES[2:])],
+        [chunk(b"cICP", bytes([1, 13, 0, 1]))],
+        [chunk(b"cICP", bytes([9, 16, 0, 1]))],  # of high dynamic range
+        [chunk(b"gAMA", struct.pack(">I", 0))],
+        [LINEAR, chrm(*[0] * 8)],
+    ],
+)
+def test_what_is_usual_or_says_nothing_is_srgb(before: list[bytes]) -> None:
+    assert decode(png(COLOURS, 2, 8, *before))[0].icc is None
+
+
+def test_a_profile_of_its_own_goes_before() -> None:
+    (image,) = decode(png(COLOURS, 2, 8, P3))
+    again = encode([image], "png")
+    place = again.index(b"iCCP") - 4
+    both = again[:place] + LINEAR + again[place:]
+    assert decode(both)[0].icc == image.icc
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([b"cICP", b"gAMA", b"cHRM", b"sRGB"]), st.binary(max_size=40), max_size=4
+    ),
+    st.booleans(),
+)
+def test_any_contents_are_a_profile_or_none(chunks: dict[bytes, bytes], grey: bool) -> None:
+    found = pngcolour.profile(chunks, grey)
+    if found is not None:
+        ImageCms.ImageCmsProfile(io.BytesIO(found))
