@@ -5,19 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from signal import SIGTERM
 
 import numpy as np
 import pytest
 
 import srnet.product
-from srnet.cli import main
 from srnet.cli.console import shown
 from srnet.image import decode
 from srnet.upscaler import Upscaler
@@ -150,12 +147,16 @@ def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, ca
     assert len(list(Path("out").iterdir())) == 12
 
 
-def test_being_terminated_is_felt_as_ctrl_c(here, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["srnet", "upscale", "a.png", "-o", "b.png"])
-    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: signal.raise_signal(SIGTERM))
-    before = signal.getsignal(SIGTERM)
-    try:
-        assert main() == 130
-    finally:
-        signal.signal(SIGTERM, before)
+_TERMINATED = """
+import signal, sys
+import srnet.product
+from srnet.cli import main
+srnet.product.load = lambda *_, **__: signal.raise_signal(signal.SIGTERM)
+sys.exit(main())
+"""
+
+
+def test_being_terminated_is_felt_as_ctrl_c(here):
+    command = [sys.executable, "-c", _TERMINATED, "upscale", "a.png", "-o", "b.png"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 130
     assert not Path("b.png").exists()
