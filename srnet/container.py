@@ -125,7 +125,8 @@ def open_picture(data: bytes) -> Source:
         pil.info["transparency"] *= 255 // (2 ** data[24] - 1)  # Pillow scales only the pixels
     if kind == "PNG" and "icc_profile" not in pil.info:
         icc = pngcolour.profile(_before_pixels(data), pil.mode in _GREY)
-        pil.info |= {} if icc is None else {"icc_profile": icc}
+        if icc is not None:
+            pil.info["icc_profile"] = icc
     if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ValueError("absurdly many scans")
     exif, orientation = upright(_png_exif(data) if kind == "PNG" else raw_exif(pil))

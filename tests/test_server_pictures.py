@@ -203,9 +203,10 @@ def test_subsampling_and_png_level_reach_the_encoder(server: Served) -> None:
 
 
 def test_too_many_output_pixels(server: Served) -> None:
+    answer = server.client.post("/v1/upscale?scale=16", content=picture(100, 100))
+    assert "megapixels" in problem(answer, 422, "too-many-pixels")
     answer = server.client.post("/v1/upscale?scale=16", content=picture(5000, 1000))
     told = problem(answer, 422, "too-many-pixels")
-    assert "megapixels" in told
     assert told.endswith(": choose a smaller scale")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+import PIL.Image
 import pytest
 
 from srnet.batch import run
 from srnet.errors import OptionError
+from srnet.image import decode
 from srnet.naming import find, plan
 from srnet.options import Options
 from srnet.upscaler import Upscaler
@@ -78,3 +80,12 @@ def test_find_reports_an_unreadable_folder_as_a_failure(tmp_path, monkeypatch, f
     assert [f.path.name for f in found] == ["a.png", "locked"]
     report = run(plan(found, tmp_path / "out", Options()), Upscaler([fake_engine()]), Options())
     assert [row.status for row in report.rows] == ["done", "failed"]
+
+
+def test_find_takes_pictures_of_several_views(tmp_path):
+    views = [PIL.Image.new("RGB", (9, 8), colour) for colour in ("red", "blue")]
+    views[0].save(tmp_path / "a.mpo", "MPO", save_all=True, append_images=views[1:])
+    found, ignored = find([tmp_path], [])
+    assert [item.path.name for item in found] == ["a.mpo"]
+    assert ignored == 0
+    assert decode((tmp_path / "a.mpo").read_bytes())[0].rgb.shape == (8, 9, 3)

@@ -34,19 +34,16 @@ def test_preview_writes_nothing(tmp_path, fake_engine):
     assert "limit" in preview(jobs, Upscaler([fake_engine()]), tight).rows[0].error
 
 
+@pytest.mark.alone
 def test_the_network_hardly_waits(tmp_path, fake_engine):
-    shares = []
-    for attempt in range(4):  # other tests want the processor too: the best counts
-        engine = Slow(fake_engine, seconds=0.012)
-        jobs = jobs_for(tmp_path, tmp_path / f"out{attempt}", 100)
-        start = time.perf_counter()
-        report = run(jobs, Upscaler([engine]), Options())
-        wall = time.perf_counter() - start
-        assert report.count("done") == 100
-        shares.append((report.network_busy, engine.busy / wall))
-        if shares[-1][0] >= 0.9 and shares[-1][1] >= 0.85:  # the figure is not made up
-            return
-    raise AssertionError(f"the network waits: {shares}")
+    engine = Slow(fake_engine, seconds=0.012)
+    jobs = jobs_for(tmp_path, tmp_path / "out", 100)
+    start = time.perf_counter()
+    report = run(jobs, Upscaler([engine]), Options())
+    wall = time.perf_counter() - start
+    assert report.count("done") == 100
+    assert report.network_busy >= 0.9
+    assert engine.busy / wall >= 0.85  # the figure is not made up
 
 
 def test_rows_know_what_became_smaller():

@@ -53,7 +53,25 @@ def test_linear_light_becomes_srgb_when_its_profile_goes() -> None:
 
 def test_display_p3_becomes_srgb_when_its_profile_goes() -> None:
     expected = encoded(light(COLOURS / 255) @ np.array(P3_TO_SRGB).T)
-    assert np.abs(stripped(png(COLOURS, 2, 8, P3)) - expected).max() <= 1
+    places = chrm(*SRGB_PLACES[:2], 68000, 32000, 26500, 69000, 15000, 6000)
+    for before in ([P3], [chunk(b"gAMA", struct.pack(">I", 45455)), places]):
+        assert np.abs(stripped(png(COLOURS, 2, 8, *before)) - expected).max() <= 1
+
+
+CURVES = {
+    1: lambda v: np.where(v < 0.081, v / 4.5, ((v + 0.099) / 1.099) ** (1 / 0.45)),
+    4: lambda v: v**2.2,
+    8: lambda v: v,
+    13: light,
+}
+
+
+@pytest.mark.parametrize("primaries", [1, 9, 12])
+@pytest.mark.parametrize("curve", CURVES)
+def test_grey_stays_grey_in_every_space(primaries: int, curve: int) -> None:
+    grey = np.repeat(np.arange(0, 256, 5, dtype=np.uint8)[None, :, None], 3, axis=2)
+    found = stripped(png(grey, 2, 8, chunk(b"cICP", bytes([primaries, curve, 0, 1]))))
+    assert np.abs(found - encoded(CURVES[curve](grey / 255))).max() <= 1.5
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "jpeg", "webp", "avif"])
