@@ -77,7 +77,11 @@ class Wishes(BaseModel):
     quality: int | None = Field(
         None, ge=1, le=100, description="For JPEG, WebP and AVIF.", examples=[90]
     )
-    lossless: bool = Field(False, description="For WebP.", examples=[True])
+    lossless: bool | None = Field(
+        None,
+        description="For WebP. Absent: as a WebP input is, unless there is a quality.",
+        examples=[True],
+    )
     subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = Field(
         "4:4:4",
         description="Of colour in JPEG and AVIF; 4:4:4 keeps all of it.",

@@ -12,8 +12,9 @@ from server.blobs import Blob, keep
 from server.negotiate import acceptable
 from srnet.errors import Cancelled, OptionError, OutputError
 from srnet.image import FORMATS, Header, read_header
-from srnet.options import Options, output_format
-from srnet.upscaler import Upscaler, consistency_db, write
+from srnet.options import Options
+from srnet.output import output_format, write
+from srnet.upscaler import Upscaler, consistency_db
 
 NAME = "the file"  # in messages of the library
 

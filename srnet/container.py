@@ -20,7 +20,7 @@ from typing import Any
 import PIL.Image
 from PIL import ImageCms
 
-from srnet import pngcolour
+from srnet import pngcolour, webp
 from srnet.exif import upright
 
 # What Pillow and OpenCV are known to raise on damaged files.
@@ -84,6 +84,7 @@ class Header:
     depth: int = 8  # bits per sample that decoding will keep, 8 or 16
     grey: bool = False
     alpha: bool = False
+    lossless: bool = False  # WebP that lost nothing; other formats do not say
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def open_picture(data: bytes) -> Source:
         depth=16 if pil.mode.startswith("I;16") or (_deep(pil, data) and frames == 1) else 8,
         grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
+        lossless=webp.is_lossless(data),
     )
     return Source(pil, header, exif, orientation)
 

@@ -40,6 +40,7 @@ class Format:
     sixteen_bit: bool = False
     animation: bool = False
     quality: int | None = None  # the default, for formats that lose something
+    heeds: tuple[str, ...] = ()  # options of `encode` that not every format has a use for
 
     @property
     def suffix(self) -> str:
@@ -48,11 +49,32 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "png": Format((".png", ".apng"), "image/png", 2**31 - 1, sixteen_bit=True, animation=True),
-    "jpeg": Format((".jpg", ".jpeg", ".jpe"), "image/jpeg", 65500, alpha=False, quality=95),
-    "webp": Format((".webp",), "image/webp", 16383, animation=True, quality=90),
+    "png": Format(
+        (".png", ".apng"),
+        "image/png",
+        2**31 - 1,
+        sixteen_bit=True,
+        animation=True,
+        heeds=("png_level",),
+    ),
+    "jpeg": Format(
+        (".jpg", ".jpeg", ".jpe"),
+        "image/jpeg",
+        65500,
+        alpha=False,
+        quality=95,
+        heeds=("quality", "subsampling", "background"),
+    ),
+    "webp": Format((".webp",), "image/webp", 16383, animation=True, quality=90, heeds=("quality",)),
     "tiff": Format((".tif", ".tiff"), "image/tiff", 2**31 - 1, sixteen_bit=True),
-    "avif": Format((".avif",), "image/avif", 32768, animation=True, quality=85),
+    "avif": Format(
+        (".avif",),
+        "image/avif",
+        32768,
+        animation=True,
+        quality=85,
+        heeds=("quality", "subsampling"),
+    ),
 }
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")  # all colour, half of it, a quarter
 PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
@@ -149,14 +171,18 @@ def to_pil(image: Image) -> PIL.Image.Image:
     return pil
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes, *, parents: bool = False) -> None:
     """Write a file that is there in full or not at all; an older one is replaced.
+
+    ``parents`` makes the folder it is to lie in.
 
     Raises ``OutputError`` with the reason; nothing is left behind then.
     """
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         try:
+            if parents:
+                path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(data)
             part.replace(path)
         finally:

@@ -197,7 +197,7 @@ def _check_limits(header: Header, name: str, max_pixels: int) -> None:
         raise TooLargeError(
             f"{name} has {header.width} x {header.height} pixels in {header.frames} frame(s), "
             f"{pixels / 1e6:.1f} megapixels of at most {max_pixels / 1e6:.1f}: "
-            "shrink or crop it, or raise the limit"
+            "shrink or crop it, or raise the limit (--max-megapixels; max_pixels in Python)"
         )
 
 
@@ -214,7 +214,8 @@ def _seek_frames(source: Source) -> Iterator[None]:
 def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | None) -> Image:
     """A frame with what the file says of it."""
     dpi = resolution(source.pil, source.orientation)
-    return Image(rgb, alpha, icc, source.exif, format=source.header.format, dpi=dpi)
+    kind, lossless = source.header.format, source.header.lossless
+    return Image(rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless)
 
 
 def _frame(source: Source) -> Image:

@@ -12,7 +12,8 @@ from pathlib import Path
 from srnet.container import SIGNATURE, format_of
 from srnet.errors import OptionError, PictureError
 from srnet.image import FORMATS, SUFFIXES, read_file, read_header
-from srnet.options import Options, output_format
+from srnet.options import Options
+from srnet.output import output_format
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
 
@@ -49,11 +50,11 @@ def check_present(inputs: Iterable[Path]) -> None:
 
 
 def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], int]:
-    """The pictures among ``inputs`` (files and folders), and how many files were ignored.
+    """The pictures among ``inputs`` (files and folders), and how many others were ignored.
 
     A named file is always taken. Folders are searched through and through, sorted by name,
     for suffixes of pictures; hidden files and folders and the folders ``leave_out`` are
-    passed by, and links to folders are not followed. A folder that cannot be read is taken
+    passed by, and links to folders are ignored. A folder that cannot be read is taken
     as if it were a file, so that reading it gives the reason.
 
     Raises:
@@ -73,7 +74,7 @@ def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[F
 
 
 def _walk(root: Path, skipped: set[str]) -> Iterator[Found | None]:
-    """The pictures under ``root``; None for each file that is not one."""
+    """The pictures under ``root``; None for each file that is not one, or link to a folder."""
     unreadable: list[Path] = []
 
     def note(error: OSError) -> None:
@@ -86,6 +87,9 @@ def _walk(root: Path, skipped: set[str]) -> Iterator[Found | None]:
             for name in folders
             if not name.startswith(".") and os.path.realpath(here / name) not in skipped
         )
+        for name in folders:
+            if (here / name).is_symlink():  # may lead in a circle, or out of the tree
+                yield None
         for name in sorted(files):
             path = here / name
             picture = path.suffix.lower() in SUFFIXES and not name.startswith(".")

@@ -46,7 +46,8 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {  # option: its type,
     "batch_pixels": _PIXELS,
     "max_pixels": (_number, "a number of pixels"),
 }
-_OPTIONAL = {"scale", "width", "height", "fit", "format", "quality", "background", "batch_pixels"}
+_OPTIONAL = {"scale", "width", "height", "fit", "format", "quality", "lossless", "background"}
+_OPTIONAL |= {"batch_pixels"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Options:
 
     format: str | None = None  # png, jpeg, webp, tiff, avif; None: that of the input
     quality: int | None = None  # 1 to 100; None: the format's default
-    lossless: bool = False  # WebP
+    lossless: bool | None = None  # WebP; None: as a WebP input is, unless there is a quality
     subsampling: str = SUBSAMPLINGS[0]  # of the colour in JPEG and AVIF: 4:4:4 keeps all of it
     png_level: int = PNG_LEVEL  # 0 (quick, large) to 9 (slow, small)
     keep_metadata: bool = True  # colour profile (else sRGB), EXIF and resolution (dpi)
@@ -99,21 +100,8 @@ class Options:
         check_options(
             self.format or any_format,
             self.quality,
-            self.lossless,
+            bool(self.lossless),
             self.background,
             self.subsampling,
             self.png_level,
         )
-
-
-def output_format(source: str, frames: int, options: Options) -> str:
-    """The format asked for, or the input's where it can be written, or one that loses nothing.
-
-    ``source`` is the format of the input as :class:`Image` and :class:`Header` name it.
-    """
-    if options.format is not None:
-        return options.format
-    source = source.lower()
-    if frames > 1:
-        return source if source in ("png", "webp") else "webp"
-    return source if source in FORMATS else "png"

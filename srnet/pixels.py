@@ -53,7 +53,7 @@ class Image:
     across and down, or None: how large to print, which enlarging leaves as it is. ``duration``
     is how long the frame is shown in ms, 0 for a still. ``loop`` is how often the animation
     plays, 0 for ever, None for a still. ``format`` is where it came from ("PNG", "JPEG", ...),
-    or empty.
+    or empty; ``lossless`` says that this was a WebP file that had lost nothing.
 
     Raises ``OptionError`` when the arrays do not fit this description.
     """
@@ -66,6 +66,7 @@ class Image:
     loop: int | None = None
     format: str = ""
     dpi: tuple[float, float] | None = None
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype

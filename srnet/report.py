@@ -35,6 +35,7 @@ class Row:
     megapixels_per_second: float | None = None  # output pixels by seconds in the network
     consistency_db: float | None = None  # see srnet.metrics.consistency; first frame
     residual: str | None = None  # where its picture was written, or would be
+    rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the output 8
     error: str | None = None
 
     @property
@@ -58,7 +59,7 @@ class Report:
     seconds: float = 0.0  # from the first picture to the last
     interrupted: bool = False
     dry_run: bool = False  # nothing was made, only planned
-    ignored: int = 0  # files in the folders that are not pictures
+    ignored: int = 0  # files in the folders that are not pictures, and links to folders
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:

@@ -30,14 +30,14 @@ from srnet.image import (
     check_fit,
     check_options,
     decode,
-    encode,
     read_file,
     read_header,
     write_atomic,
 )
 from srnet.kinds import from_kind, to_kind
 from srnet.metrics import consistency
-from srnet.options import Options, output_format
+from srnet.options import Options
+from srnet.output import output_format, write
 from srnet.sizes import passes, target_size
 
 Array = npt.NDArray[Any]
@@ -62,11 +62,11 @@ class Upscaler:
     ) -> Picture:
         """Enlarge a picture; the same kind comes back.
 
-        ``image`` is one of: the bytes of a picture file; a path (the result is written beside
-        it as ``<stem>_x<scale><suffix>``, such as ``a_x2.jpg``, and that path comes back; an
-        existing file is never replaced); a PIL image (of an animation the frame that it is at:
-        give the file itself for all of them); a numpy array, uint8 or uint16, ``(H, W)`` or
-        ``(H, W, 1)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGB
+        ``image`` is one of: the bytes (or ``bytearray``) of a picture file; a path (the result is
+        written beside it as ``<stem>_x<scale><suffix>``, such as ``a_x2.jpg``, and that path
+        comes back; an existing file is never replaced); a PIL image (of an animation the frame that
+        it is at: give the file itself for all of them); a numpy array, uint8 or uint16, ``(H, W)``
+        or ``(H, W, 1)`` grey, ``(H, W, 2)`` grey and alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGB
         and alpha, sRGB-encoded; an :class:`srnet.image.Image`.
 
         Raises:
@@ -74,8 +74,8 @@ class Upscaler:
         """
         options = self._chosen(options)
         result: Any
-        if isinstance(image, bytes):
-            result = self.upscale_bytes(image, options, progress=progress)
+        if isinstance(image, bytes | bytearray):
+            result = type(image)(self.upscale_bytes(bytes(image), options, progress=progress))
         elif isinstance(image, str | Path):
             result = type(image)(self._beside(Path(image), options, progress))
         else:
@@ -132,7 +132,8 @@ class Upscaler:
             raise TooLargeError(
                 f"the result would have {pixels / 1e6:,.6g} megapixels "
                 f"({width} x {height}{frames}); the limit is "
-                f"{options.max_pixels / 1e6:,.6g}: choose a smaller scale or raise the limit"
+                f"{options.max_pixels / 1e6:,.6g}: choose a smaller scale or raise the limit "
+                "(--max-megapixels; max_pixels in Python)"
             )
 
     def check_output(self, header: Header, options: Options) -> None:
@@ -146,7 +147,7 @@ class Upscaler:
         self.check(header, options)
         height, width = self.size(header.height, header.width, options)
         kind = output_format(header.format, header.frames, options)
-        check_options(kind, options.quality, options.lossless, options.background)
+        check_options(kind, options.quality, bool(options.lossless), options.background)
         visible = header.alpha and options.background is None
         check_fit(kind, height, width, frames=header.frames, alpha=visible)
 
@@ -190,6 +191,8 @@ class Upscaler:
         options = self._chosen(options)
         name = str(image) if isinstance(image, str | Path) else "picture"
         data = read_file(Path(image)) if isinstance(image, str | Path) else image
+        if isinstance(data, bytearray):
+            data = bytes(data)
         if isinstance(data, bytes):
             self.check(read_header(data, name), options)
             data = self.decode(data, name, options)[0]
@@ -279,21 +282,3 @@ def _counter(total: int, progress: Progress | None) -> Callable[[], None]:
             progress(done, total)
 
     return tell
-
-
-def write(frames: Sequence[Image], options: Options) -> bytes:
-    """Encode frames as the options ask.
-
-    Raises:
-        OutputError: the format cannot hold them.
-    """
-    return encode(
-        frames,
-        output_format(frames[0].format, len(frames), options),
-        quality=options.quality,
-        lossless=options.lossless,
-        subsampling=options.subsampling,
-        png_level=options.png_level,
-        keep_metadata=options.keep_metadata,
-        background=options.background,
-    )

@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import Literal
 
 from srnet.errors import OutputError, PictureError, SRNetError
-from srnet.image import Header, Image, encode, read_file, read_header, read_size, write_atomic
+from srnet.image import (
+    FORMATS,
+    Header,
+    Image,
+    encode,
+    read_file,
+    read_header,
+    read_size,
+    write_atomic,
+)
 from srnet.naming import Job
 from srnet.options import Options
+from srnet.output import output_format, write
 from srnet.report import Row, Status
-from srnet.upscaler import Progress, Upscaler, consistency_db, write
+from srnet.upscaler import Progress, Upscaler, consistency_db
 
 Existing = Literal["refuse", "skip", "replace"]  # what to do where the target is there already
 
@@ -173,6 +183,12 @@ class Work:
             return 0.0
         return prod(self.size) * self.header.frames / 1e6
 
+    def _rounds_to_8_bit(self) -> bool:
+        if self.header is None or self.header.depth == 8:
+            return False
+        kind = output_format(self.header.format, self.header.frames, self.options)
+        return not FORMATS[kind].sixteen_bit
+
     def row(self) -> Row:
         """Its line in the report."""
         row = Row(
@@ -183,6 +199,7 @@ class Work:
             output_size=self.size[::-1] if self.size else None,
             frames=self.header.frames if self.header else None,
             models=self.models,
+            rounded_to_8_bit=self._rounds_to_8_bit(),
             seconds={stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
             error=self.error,
         )
@@ -231,9 +248,5 @@ def _store(path: Path | None, data: bytes) -> None:
             sys.stdout.buffer.flush()
         except OSError as error:
             raise OutputError(f"cannot write to standard output: {error.strerror}") from error
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
-    write_atomic(path, data)
+    else:
+        write_atomic(path, data, parents=True)

@@ -14,7 +14,7 @@ FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 LAYERS = [  # each may import from those before it, and from its own
-    "errors card bicubic tiles metrics alpha sizes logs device graphics colour exif pngcolour",
+    "errors card bicubic tiles metrics alpha sizes logs device graphics colour exif pngcolour webp",
     "pixels",
     "container stills convert",
     "encode",
@@ -22,7 +22,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "quantise folded weights degrade",
     "simulate tune basis",
     "data patches engine kinds options cache debian likeness",
-    "openvino_graph openvino_int8",
+    "output openvino_graph openvino_int8",
     "openvino_engine ensemble",
     "enlarge",
     "upscaler",

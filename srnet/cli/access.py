@@ -5,6 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from srnet.errors import OptionError
+
+
+def check_writable(folder: Path, option: str = "-o") -> None:
+    """Refuse at once a folder in which nothing could be written after all the work.
+
+    Raises:
+        OptionError: the message says why, and names ``option``.
+    """
+    reason = why_not_writable(folder)
+    if reason is not None:
+        raise OptionError(f"{reason}: choose another {option}")
+
 
 def why_not_writable(folder: Path) -> str | None:
     """Why nothing can be written to ``folder`` or the next one above that is there, or None."""

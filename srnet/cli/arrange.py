@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from srnet.cli.access import why_not_writable
+from srnet.cli.access import check_writable
+from srnet.cli.console import say
 from srnet.cli.options import STREAM
 from srnet.errors import OptionError
-from srnet.image import SUFFIXES, format_for
+from srnet.image import FORMATS, SUFFIXES, format_for
 from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
 from srnet.upscaler import Upscaler
@@ -31,7 +32,7 @@ def arrange(
         OptionError: inputs are missing, or inputs and output do not go together.
     """
     if residuals is not None:
-        _check_writable(residuals, "--residual")
+        check_writable(residuals, "--residual")
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
@@ -39,7 +40,7 @@ def arrange(
     if output is None:
         raise OptionError("give -o: a file, a folder, or - for standard output")
     folder = Path(output)
-    _check_writable(folder)
+    check_writable(folder)
     found, ignored = find(
         [Path(name) for name in inputs], [folder] if residuals is None else [folder, residuals]
     )
@@ -53,6 +54,19 @@ def arrange(
         residuals=residuals,
     )
     return jobs, ignored
+
+
+def note_unused(jobs: Sequence[Job], options: Options) -> None:
+    """Say which options mean nothing to the formats of the results, where these are known."""
+    kinds = {job.format or options.format for job in jobs}
+    if not kinds or None in kinds:
+        return
+    heeded = {name for kind in kinds if kind for name in FORMATS[kind].heeds}
+    default = Options()
+    for name in ("quality", "subsampling", "png_level", "background"):
+        if name not in heeded and getattr(options, name) != getattr(default, name):
+            flag = f"--{name.replace('_', '-')}"
+            say(f"srnet: note: {flag} means nothing to {', '.join(sorted(filter(None, kinds)))}")
 
 
 def _names_file(output: str | None, inputs: Sequence[str]) -> bool:
@@ -82,7 +96,7 @@ def _single(
             raise OptionError("standard output is a terminal: give -o FILE, or redirect it")
     elif _names_file(output, inputs):
         target, kind = Path(output), _format_for(output)
-        _check_writable(target.parent)
+        check_writable(target.parent)
         if options.format not in (None, kind):
             raise OptionError(f"{output} is called like {kind}, but --format is {options.format}")
     else:
@@ -101,13 +115,6 @@ def _format_for(output: str) -> str:
         return format_for(Path(output))
     except OptionError as error:
         raise OptionError(f"{error}; or, for a folder, give -o {output}/") from error
-
-
-def _check_writable(folder: Path, option: str = "-o") -> None:
-    """Refuse at once a folder in which nothing could be written after all the work."""
-    reason = why_not_writable(folder)
-    if reason is not None:
-        raise OptionError(f"{reason}: choose another {option}")
 
 
 def _standard_input() -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Exit codes: something failed, nothing was started, nothing to do, Ctrl-C.
 FAILED, UNUSABLE, NOTHING_DONE, INTERRUPTED = 1, 2, 3, 130
+_IGNORED = "ignored (hidden, called like no picture, or a link to a folder)"
 
 
 def shown(text: str) -> str:
@@ -39,6 +40,8 @@ def summary(row: Row) -> str:
     if row.input_size and row.output_size:
         sizes = ("x".join(map(str, size)) for size in (row.input_size, row.output_size))
         text += "  " + " -> ".join(sizes) + ("  smaller than the input" if row.shrunk else "")
+    if row.rounded_to_8_bit:
+        text += "  16 bits rounded to 8"
     if row.status != "done":
         return f"{text}  {row.status}" + (f", residual: {row.residual}" if row.residual else "")
     seconds = sum(row.seconds.values())
@@ -62,7 +65,7 @@ def print_plan(report: Report) -> None:
 def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
     """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
-        say(f"srnet: error: no pictures there ({_others(report.ignored)})")
+        say(f"srnet: error: no pictures there ({report.ignored} {_IGNORED})")
         return NOTHING_DONE
     made = "would not be made" if report.dry_run else "not made"
     _list(report, "refused", f"{made}, as something is there already")
@@ -85,19 +88,18 @@ def _list(report: Report, status: Status, verdict: str) -> None:
         say(f"  {failure(row)}")
 
 
-def _others(count: int) -> str:
-    return f"{count} other file{'' if count == 1 else 's'}"
-
-
 def _totals(report: Report) -> str:
     counts = [f"{number} {status}" for status, number in report.counts().items() if number]
-    if shrunk := sum(row.shrunk and row.status in ("done", "planned") for row in report.rows):
+    made = [row for row in report.rows if row.status in ("done", "planned")]
+    if shrunk := sum(row.shrunk for row in made):
         counts.append(f"{shrunk} smaller than the input")
     if added := sum(row.status == "skipped" and row.residual is not None for row in report.rows):
         verb = "to make" if report.dry_run else "made"
         counts.append(f"{added} residual{'s' * (added > 1)} {verb} of results that were there")
+    if rounded := sum(row.rounded_to_8_bit for row in made):
+        counts.append(f"{rounded} rounded from 16 to 8 bits")
     if report.ignored:
-        counts.append(f"{_others(report.ignored)} ignored")
+        counts.append(f"{report.ignored} {_IGNORED}")
     text = ", ".join(counts)
     if not report.megapixels:
         return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import conclude, print_plan, watch
 from srnet.cli.options import RUN, STREAM, Device, Engine, Precision, argument, flag, option
 from srnet.cli.parse import box, colour, format_name, pixels
@@ -99,7 +99,15 @@ def upscale(
             panel=_FILE,
         ),
     ] = None,
-    lossless: Annotated[bool, flag("--lossless", "Write WebP without loss.", _FILE)] = False,
+    lossless: Annotated[
+        bool,
+        flag(
+            "--lossless",
+            "Write WebP without loss, as is done anyway where the input is such a file and no "
+            "quality is given.",
+            _FILE,
+        ),
+    ] = False,
     subsampling: Annotated[
         str,
         option(
@@ -194,7 +202,7 @@ def upscale(
         ensemble=ensemble,
         format=None if format_ is None else format_name(format_),
         quality=quality,
-        lossless=lossless,
+        lossless=lossless or None,
         subsampling=subsampling,
         png_level=png_level,
         keep_metadata=not strip_metadata,
@@ -225,7 +233,10 @@ def _done(
     dry_run: bool,
 ) -> Report:
     from srnet.batch import preview, run
+    from srnet.cli.arrange import note_unused
 
+    if not quiet:
+        note_unused(work, options)
     if dry_run:
         return preview(work, upscaler, options, existing=existing)
     with watch(quiet) as listener:
@@ -259,19 +270,16 @@ def _check_run(jobs: int, report: str | None, as_json: bool, dry_run: bool) -> N
     if dry_run:
         raise OptionError("--dry-run writes nothing: take --report - for standard output")
     path = Path(report)
-    if not path.parent.is_dir():
-        raise OptionError(f"--report: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise OptionError(f"--report: {path} is there and no file: choose another name")
-    if not os.access(path.parent, os.W_OK):
-        raise OptionError(f"--report: {path.parent} may not be written to")
+    check_writable(path.parent, "--report")
 
 
 def _publish(result: Report, report: str | None, as_json: bool, *, plan: bool) -> None:
     from srnet.image import write_atomic
 
     if report is not None and report != STREAM:
-        write_atomic(Path(report), result.to_json().encode("ascii"))
+        write_atomic(Path(report), result.to_json().encode("ascii"), parents=True)
     if as_json or report == STREAM:
         typer.echo(result.to_json())
     elif plan:

@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, fake_engine):
     (tmp_path / "file").touch()
     (row,) = run([job], Upscaler([fake_engine()]), Options()).rows
     assert row.status == "failed"
-    assert "cannot make the folder" in row.error
+    assert "Not a directory): check the folder" in row.error
 
 
 def test_residual_pictures(tmp_path, fake_engine):

@@ -54,8 +54,9 @@ def test_find_survives_links_in_a_circle_pipes_and_broken_links(tmp_path):
     (folder / "self.png").symlink_to("self.png")
     (folder / "gone.png").symlink_to("nowhere.png")
     os.mkfifo(folder / "pipe.png")
-    found, _ = find([folder])
+    found, ignored = find([folder])
     assert [f.path.name for f in found] == ["gone.png", "self.png", "a.png"]
+    assert ignored == 2  # the pipe, and the link to a folder
 
 
 def test_find_leaves_out_the_output_folder_but_not_the_input_itself(tmp_path):

@@ -132,6 +132,52 @@ def test_lossless(up):
     assert np.array_equal(read(Path("a.webp")).rgb, read(Path("b.png")).rgb)
 
 
+def test_webp_without_loss_stays_so_unless_asked_otherwise(up, here):
+    def kind(name: str) -> str:
+        return "exact" if read(Path(name)).lossless else "lossy"
+
+    assert up("a.png", "-o", "a.webp", "--lossless") == 0
+    assert up("a.png", "-o", "rough.webp") == 0
+    assert up("a.webp", "-o", "b.webp") == 0
+    assert up("a.webp", "-o", "c.webp", "--quality", "90") == 0
+    assert up("rough.webp", "-o", "d.webp") == 0
+    assert [kind(f"{name}.webp") for name in ("a", "rough", "b", "c", "d")] == [
+        *("exact", "lossy", "exact", "lossy", "lossy")
+    ]
+    assert up("a.webp", "-o", "b.jpg") == 0  # which is no reason to refuse another format
+
+
+def test_a_loss_of_depth_is_told(up, here, capsys):
+    deep = from_array(pixels().astype(np.uint16) * 257)
+    Path("deep.png").write_bytes(encode([deep], "png"))
+    assert up("deep.png", "-o", "deep.jpg", "--report", "new/folder/r.json") == 0
+    said = capsys.readouterr().err
+    assert "16 bits rounded to 8" in said
+    assert "1 rounded from 16 to 8 bits" in said
+    assert json.loads(Path("new/folder/r.json").read_text())["files"][0]["rounded_to_8_bit"] is True
+    assert up("deep.png", "-o", "deep2.png") == 0
+    assert "rounded" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (["-o", "b.png", "-q", "80"], "--quality means nothing to png"),
+        (["-o", "b.jpg", "--png-level", "9"], "--png-level means nothing to jpeg"),
+        (["-o", "b.webp", "--subsampling", "4:2:0"], "--subsampling means nothing to webp"),
+        (["-o", "b.tif", "--background", "white"], "--background means nothing to tiff"),
+        (["-o", "b.jpg", "-q", "80", "--subsampling", "4:2:0", "--background", "red"], None),
+        (["-o", "b.png", "--png-level", "9"], None),
+        (["-o", "b.png", "-q", "80", "--quiet"], None),
+    ],
+)
+def test_an_option_without_effect_is_told(up, here, capsys, arguments, note):
+    assert up("a.png", *arguments) == 0
+    said = capsys.readouterr().err
+    assert said.count("srnet: note: ") == (note is not None)
+    assert note is None or f"srnet: note: {note}\n" in said
+
+
 def test_background(up, here, capsys):
     (here / "clear.png").write_bytes(encode([from_array(np.zeros((8, 8, 4), np.uint8))], "png"))
     assert up("clear.png", "-o", "b.jpg") == 1

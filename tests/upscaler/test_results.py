@@ -23,6 +23,10 @@ def test_same_kind_comes_back(up: Upscaler, picture: np.ndarray, tmp_path: Path)
     from_array = up(picture)
     assert from_array.shape == (70, 58, 3)
     np.testing.assert_array_equal(decode(up(png(picture)))[0].rgb, from_array)
+    assert up(bytearray(png(picture))) == bytearray(up(png(picture)))
+    np.testing.assert_array_equal(
+        up.residual(bytearray(png(picture)))[0], up.residual(picture)[0], strict=True
+    )
     pil = up(PIL.Image.fromarray(picture))
     assert isinstance(pil, PIL.Image.Image)
     np.testing.assert_array_equal(np.asarray(pil), from_array)
