@@ -90,7 +90,7 @@ class Card:
     halo: int  # low-resolution pixels; checked against the measured reach by a test
     version: int = 1  # weights are immutable: other weights, other version
     degradation: Degradation = "clean"
-    licence: str = "CC-BY-SA-4.0"
+    licence: str = ""  # of the weights; empty where whoever trained them did not say
     training: Training = field(default_factory=Training)
     data: Data = field(default_factory=Data)
     metrics: dict[str, float] = field(default_factory=dict)  # dB on Y unless the key says else

@@ -16,16 +16,30 @@ from srnet.errors import DataError, PictureError
 from srnet.image import SUFFIXES, decode
 
 Pixels = npt.NDArray[np.uint8]
+_MOST_REASONS = 5  # that a message holds
 
 
 def load_folder(folder: Path) -> list[Pixels]:
     """Decode every picture under ``folder``, sorted by path, to ``(H, W, 3)`` uint8.
 
     Raises:
-        DataError: no pictures there, or one that cannot be read.
+        DataError: no pictures there, or some that cannot be read, of which it names the first.
     """
+    files = find_pictures(folder)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(read_rgb8, find_pictures(folder)))
+        found = list(pool.map(_read_or_reason, files))
+    reasons = [each for each in found if isinstance(each, str)]
+    if reasons:
+        more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+        raise DataError("; ".join(reasons[:_MOST_REASONS]) + more)
+    return [each for each in found if not isinstance(each, str)]
+
+
+def _read_or_reason(file: Path) -> Pixels | str:
+    try:
+        return read_rgb8(file)
+    except DataError as error:
+        return str(error)
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -53,7 +67,7 @@ def read_rgb8(file: Path) -> Pixels:
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}; move it out of the folder") from error
     except PictureError as error:
-        raise DataError(f"{error}; move it out of the folder") from error
+        raise DataError(f"{error}; or move it out of the folder") from error
     if rgb.dtype != np.uint8:
         rgb = ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
@@ -65,18 +79,27 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
     The manifest is a CSV file with the columns ``file`` and ``licence``.
 
     Raises:
-        DataError: a picture that the manifest does not list.
+        DataError: a manifest that cannot be read, or does not list a picture.
     """
     megapixels = sum(p.shape[0] * p.shape[1] for p in pictures) / 1e6
     if manifest is None:
         return Data(len(pictures), round(megapixels, 1))
-    text = manifest.read_bytes()
-    rows = csv.DictReader(text.decode("utf-8").splitlines())
-    licence = {Path(row["file"]).name: row["licence"] for row in rows}
+    try:
+        text = manifest.read_bytes()
+        rows = csv.DictReader(text.decode("utf-8").splitlines())
+        licence = {Path(row["file"]).name: row["licence"] for row in rows if row["licence"]}
+    except OSError as error:
+        raise DataError(f"{manifest}: {error.strerror}: check the path") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(
+            f"{manifest} is no CSV file in UTF-8 with the columns file and licence ({error})"
+        ) from error
     names = [p.name for p in find_pictures(folder)]
     unlisted = [name for name in names if name not in licence]
     if unlisted:
-        raise DataError(f"{manifest} does not list {unlisted[0]} ({len(unlisted)} in all)")
+        raise DataError(
+            f"{manifest} does not list {unlisted[0]} with a licence ({len(unlisted)} in all)"
+        )
     return Data(
         pictures=len(pictures),
         megapixels=round(megapixels, 1),

@@ -61,6 +61,10 @@ class DataError(SRNetError):
     """A training or benchmark folder that cannot be used."""
 
 
+class TrainingError(SRNetError):
+    """A training run that went wrong by its settings."""
+
+
 class SetupError(SRNetError):
     """This machine lacks what was asked for: a device, or the packages of an extra."""
 

@@ -21,6 +21,7 @@ from srnet.data import find_pictures, read_rgb8
 from srnet.errors import DataError, OptionError
 from srnet.image import Image
 from srnet.metrics import luma, psnr, ssim
+from srnet.product import load
 from srnet.upscaler import Upscaler
 
 Pixels = npt.NDArray[np.uint8]
@@ -125,6 +126,33 @@ def mean(rows: list[Row]) -> Row:
     """The mean row, called ``mean``."""
     columns = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
     return Row("mean", *(fmean(getattr(row, column) for row in rows) for column in columns))
+
+
+def validation(
+    folder: Path, scale: int, degradation: Literal["clean", "photo"], device: str
+) -> Callable[[Path], dict[str, float]]:
+    """What scores a weights file on held-out photographs, in float32, while it is trained.
+
+    Raises:
+        DataError: the folder cannot be used; said here, before hours of training.
+    """
+
+    def source() -> Iterator[Pair]:
+        photo = degradation == "photo"
+        return pairs(folder, scale, random_degradation("photo", 0) if photo else degrade.clean)
+
+    for _ in source():
+        pass
+
+    def validate(weights: Path) -> dict[str, float]:
+        upscaler = load(str(weights), device=device, precision="float32")
+        row = mean(list(scores(upscaler, source(), scale)))
+        return {
+            "validation psnr": round(row.psnr, 3),
+            "validation bicubic psnr": round(row.bicubic_psnr, 3),
+        }
+
+    return validate
 
 
 def jpeg_degradation(quality: int) -> Degrade:

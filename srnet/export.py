@@ -43,6 +43,7 @@ def export_onnx(weights: Path, target: Path) -> float:
         ) from error
     net, card = load(weights)
     partial = target.with_name(target.name + ".partial")
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         _write(net, card, partial)
         difference = _difference(net, partial)

@@ -82,7 +82,7 @@ def _section(card: Card) -> str:
         f"- Settings of the last run: {_listed(training.settings)}",
         f"- Data: {shown}",
         f"- Licences of the data: {'; '.join(data.licences)}",
-        f"- Licence of the weights: {card.licence}",
+        f"- Licence of the weights: {card.licence or 'not stated'}",
         f"- bfloat16: {_basis(card)}",
         f"- int8: {_eight_bits(card)}",
         "",

@@ -14,6 +14,8 @@ from srnet.card import Degradation, NetConfig
 from srnet.errors import OptionError
 from srnet.optim import Muon
 
+HABITS = ("log_every", "save_every", "validate_every")  # no result depends on these
+
 
 @dataclass(frozen=True)
 class TrainConfig:

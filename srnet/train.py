@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from srnet.captured import Captured
 from srnet.card import FORMAT, Card, Data, Training, differences
 from srnet.device import best_device, best_dtype
-from srnet.errors import WeightsError
+from srnet.errors import TrainingError, WeightsError
 from srnet.model import SRNet
 from srnet.patches import Batch, Patches
-from srnet.recipe import TrainConfig, learning_rate, load_state, optimizers, set_rate
-from srnet.weights import read_card, rounded, save, shipped, warm_start
+from srnet.recipe import HABITS, TrainConfig, learning_rate, load_state, optimizers, set_rate
+from srnet.weights import finite, read_card, rounded, save, shipped, warm_start
 
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
@@ -44,12 +44,14 @@ class Run:
         self.dtype = best_dtype(self.device, config.precision)
         self.net = self.network()
         self.before = Training()  # of the weights it starts from
+        self.licence = ""
         earlier = [read_card(shipped()[config.name])] if config.name in shipped() else []
         if start is not None:
             card = warm_start(self.net, start)
             self.before = dataclasses.replace(
                 card.training, started_from=f"{card.name} version {card.version}"
             )
+            self.licence = card.licence
             earlier += [card] if card.name == config.name else []
         self.version = 1 + max((card.version for card in earlier), default=0)
         self.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -133,10 +135,12 @@ class Run:
         new = json.loads(self.state()["config"])
         old = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
         old |= json.loads(state["config"])  # settings that came later had their defaults
+        old |= {name: new[name] for name in HABITS}
         if old != new:
             raise WeightsError(
-                f"{checkpoint} is of a run with other settings ({differences(old, new)}): give "
-                "the old ones to go on, or choose another --output, or delete it"
+                f"{checkpoint} is of a run with other settings ({differences(old, new)}): give the "
+                f"old ones to go on, or choose another --output, with --start "
+                f"{checkpoint.with_suffix('.safetensors')} if it is to begin from these weights"
             )
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
@@ -148,7 +152,13 @@ class Run:
         self.metrics = state["metrics"]
 
     def save(self, weights: Path, data: Data, commit: str, hardware: str) -> None:
-        """Write the averaged weights with their card, and the checkpoint beside them."""
+        """Write the averaged weights with their card, and the checkpoint beside them.
+
+        Raises:
+            TrainingError: they are no numbers any more; nothing is written.
+        """
+        if not finite(self.average):
+            raise TrainingError(_diverged(self.iteration))
         averaged = SRNet(self.config.net)
         averaged.load_state_dict(rounded(self.average))
         settings = dataclasses.asdict(self.config)
@@ -167,6 +177,7 @@ class Run:
             halo=self.config.net.halo,
             version=self.version,
             degradation=self.config.degradation,
+            licence=self.licence,
             training=training,
             data=data,
             metrics=self.metrics,
@@ -200,6 +211,9 @@ def train(
     ``report`` gets a row of figures now and then; ``validate`` gets the weights file. Once
     ``stopping`` says yes, in any process, all of them end after the step at work; it is saved.
     Returns the metrics of the last validation.
+
+    Raises:
+        TrainingError: the loss has left all bounds; what was saved last stays.
     """
     config, main = run.config, run.rank == 0
     started, first = time.monotonic() - run.seconds, (run.iteration, run.seconds)
@@ -211,8 +225,11 @@ def train(
             done = run.iteration
             last, stopped = done == config.iterations, _any(stopping(), run.device)
             if done % config.log_every == 0 or last or stopped:
+                row = _row(run, losses, (run.seconds - first[1]) / (done - first[0]))
                 if main:
-                    report(_row(run, losses, (run.seconds - first[1]) / (done - first[0])))
+                    report(row)
+                if not row["loss"] < 1:  # of full scale; bicubic alone is off by 0.03
+                    raise TrainingError(_diverged(done))
                 losses.clear()
             validating = validate is not None and (done % config.validate_every == 0 or last)
             if main and (done % config.save_every == 0 or last or stopped or validating):
@@ -225,6 +242,13 @@ def train(
             if stopped:
                 break
     return run.metrics
+
+
+def _diverged(iteration: int) -> str:
+    return (
+        f"the network was lost before iteration {iteration}: take a lower --lr (weights that "
+        "were saved before that are still there)"
+    )
 
 
 def _any(wish: bool, device: torch.device) -> bool:

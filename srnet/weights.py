@@ -78,6 +78,7 @@ def read_card(path: Path) -> Card:
     """Read the card of a weights file, without torch and without its tensors.
 
     Raises:
+        OptionError: there is no such file.
         WeightsError: not a weights file of srnet.
     """
     try:
@@ -86,11 +87,18 @@ def read_card(path: Path) -> Card:
             if not 0 < length <= _MAX_HEADER:
                 raise WeightsError(f"{path} is not a safetensors file")
             metadata = json.loads(file.read(length)).get("__metadata__", {})
+    except FileNotFoundError as error:
+        raise OptionError(f"there is no weights file {path}") from error
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} cannot be read as a safetensors file: {error}") from error
     if _KEY not in metadata:
         raise WeightsError(f"{path} holds no card: it was not written by `srnet train`")
     return Card.from_json(metadata[_KEY])
+
+
+def finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether all are numbers, none of them infinite."""
+    return all(bool(t.isfinite().all()) for t in tensors.values())
 
 
 def rounded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -146,7 +154,7 @@ def load(path: Path) -> tuple[SRNet, Card]:
     """Build the network of a file and fill in every tensor, strictly.
 
     Raises:
-        WeightsError: missing, unexpected or misshapen tensors, or no card.
+        WeightsError: missing, unexpected or misshapen tensors, no numbers, or no card.
     """
     from srnet.model import SRNet
 
@@ -157,6 +165,8 @@ def load(path: Path) -> tuple[SRNet, Card]:
         net.load_state_dict(tensors)
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit its card: {error}") from error
+    if not finite(tensors):
+        raise WeightsError(f"{path} holds weights that are no numbers: its training went wrong")
     return net.eval(), card
 
 

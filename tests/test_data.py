@@ -26,7 +26,7 @@ def test_folder_and_manifest(rng: np.random.Generator, tmp_path: Path) -> None:
     assert (data.pictures, data.licences) == (2, ("CC-BY-4.0", "CC0-1.0"))
     assert len(data.manifest_sha256) == 64
     manifest.write_text("file,licence\ntrain/a.png,CC0-1.0\n")
-    with pytest.raises(DataError, match=r"does not list b\.png"):
+    with pytest.raises(DataError, match=r"does not list b\.png with a licence"):
         describe(tmp_path, pictures, manifest)
 
 
@@ -36,3 +36,22 @@ def test_empty_and_broken_folders(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DataError, match=r"x\.png.*move it out"):
         load_folder(tmp_path)
+
+
+def test_every_broken_picture_is_named_at_once(tmp_path: Path) -> None:
+    for index in range(7):
+        (tmp_path / f"{index}.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"0\.png.*4\.png.*; and 2 more$"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", [None, b"name,kind\na.png,CC0\n", b"\xff\xfe", b"file,licence\na.png\n"]
+)
+def test_a_wrong_manifest(tmp_path: Path, text: bytes | None) -> None:
+    PIL.Image.new("RGB", (60, 60)).save(tmp_path / "a.png")
+    manifest = tmp_path / "manifest.csv"
+    if text is not None:
+        manifest.write_bytes(text)
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        describe(tmp_path, load_folder(tmp_path), manifest)

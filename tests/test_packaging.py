@@ -36,3 +36,10 @@ def test_what_the_image_copies_is_let_through() -> None:
     for source in sources:
         assert (ROOT / source).exists()
         assert any(fnmatch.fnmatch(source, pattern) for pattern in let_through), source
+
+
+def test_its_types_are_told_to_those_who_import_it() -> None:
+    tomllib = pytest.importorskip("tomllib")
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert "py.typed" in data["package-data"]["srnet"]
+    assert (ROOT / "srnet" / "py.typed").is_file()

@@ -85,6 +85,17 @@ def test_other_files_are_refused(data: bytes, tmp_path: Path) -> None:
         weights.read_card(file)
 
 
+def test_weights_that_are_no_numbers_are_refused(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    net, card = weights.load(tiny_weights[2])
+    with torch.no_grad():
+        next(net.parameters()).view(-1)[3] = float("inf")
+    weights.save(tmp_path / "lost-x2.safetensors", net, card)
+    with pytest.raises(WeightsError, match="no numbers"):
+        weights.load(tmp_path / "lost-x2.safetensors")
+
+
 def test_truncated_tensors_are_refused(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
     file = tmp_path / "short-x2.safetensors"
     file.write_bytes(tiny_weights[2].read_bytes()[:-10])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from srnet.cli.access import check_writable
 from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError, OutputError
 
@@ -31,6 +32,7 @@ def export(
     target = output or Path(files[0].stem + ".onnx")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another --output, or pass --overwrite")
+    check_writable(target.parent, "--output")
     difference = export_onnx(files[0], target)
     typer.echo(
         f"wrote {target}: differs from PyTorch by at most {difference:.1e} of full scale "

@@ -73,7 +73,12 @@ def _print_models(cards: dict[Path, Card]) -> None:
     table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for card in cards.values():
         cells = [card.name, f"x{card.scale}", f"{parameters(card.net):,}", str(card.version)]
-        cells += [card.degradation, card.licence, f"{card.training.hours:.1f}", f"{card.halo} px"]
+        cells += [
+            card.degradation,
+            card.licence or "not stated",
+            f"{card.training.hours:.1f}",
+            f"{card.halo} px",
+        ]
         table.add_row(*(Text(shown(cell)) for cell in cells))
     Console().print(table)
     for card in cards.values():

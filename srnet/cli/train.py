@@ -6,20 +6,24 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import INTERRUPTED, say
 from srnet.cli.options import RUN, Device, TrainPrecision, argument, flag, option
 from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from srnet.card import Data, NetConfig
+    from srnet.data import Pixels
+    from srnet.patches import Patches
     from srnet.recipe import TrainConfig
-    from srnet.train import Run, Validate
+    from srnet.train import Run
 
 
 def train(
@@ -68,6 +72,12 @@ def train(
     manifest: Annotated[
         Path | None, option("FILE", "CSV with the licence of each picture.", panel=RUN)
     ] = None,
+    licence: Annotated[
+        str | None,
+        option(
+            "NAME", "Of the weights, for their card; default that of --start, if any.", panel=RUN
+        ),
+    ] = None,
     logs: Annotated[
         Path | None, option("FOLDER", "Where to put the log and TensorBoard's files.", panel=RUN)
     ] = None,
@@ -101,7 +111,8 @@ def train(
         save_every=save_every,
         validate_every=validate_every,
     )
-    _run(config, folder, output, start, validate, manifest, logs or output.with_suffix(".logs"))
+    logs = logs or output.with_suffix(".logs")
+    _run(config, _Places(folder, output, start, validate, manifest, logs), licence)
 
 
 def _network(
@@ -127,52 +138,81 @@ def _network(
     )
 
 
-def _run(
-    config: TrainConfig,
-    folder: Path,
-    output: Path,
-    start: Path | None,
-    validate: Path | None,
-    manifest: Path | None,
-    logs: Path,
-) -> None:
+@dataclass(frozen=True)
+class _Places:
+    """The files and folders of a run."""
+
+    pictures: Path
+    output: Path
+    start: Path | None
+    validate: Path | None
+    manifest: Path | None
+    logs: Path
+
+
+def _run(config: TrainConfig, places: _Places, licence: str | None) -> None:
     from srnet.device import distributed
     from srnet.train import Run
 
+    output = places.output
     with distributed(config.device):
-        run = Run(config, start)
+        run = Run(config, places.start)
         if output.with_suffix(".ckpt").exists():
             run.restore(output.with_suffix(".ckpt"))
         elif output.exists():
             raise OutputError(f"{output} exists and has no checkpoint: choose another --output")
+        if licence is not None:
+            run.licence = licence
         if run.iteration < config.iterations:
-            _go_on(run, folder, output, start, validate, manifest, logs)
+            _go_on(run, places)
         elif run.rank == 0:
             say(f"srnet: {output} is finished: all {run.iteration} iterations were done before")
     if run.iteration < config.iterations:
         raise typer.Exit(INTERRUPTED)
 
 
-def _go_on(
-    run: Run,
-    folder: Path,
-    output: Path,
-    start: Path | None,
-    validate: Path | None,
-    manifest: Path | None,
-    logs: Path,
-) -> None:
+def _go_on(run: Run, places: _Places) -> None:
     from srnet.data import describe, load_folder
     from srnet.device import provenance
+    from srnet.evaluate import validation
     from srnet.logs import TrainLog
-    from srnet.patches import Patches
     from srnet.train import train
 
+    config, scale = run.config, run.config.net.scale
+    check_writable(places.output.parent, "--output")
+    check_writable(places.logs, "--logs")
+    pictures = load_folder(places.pictures)
+    data = describe(places.pictures, pictures, places.manifest)
+    validate = None
+    if places.validate is not None:
+        validate = validation(places.validate, scale, config.degradation, config.device)
+    places.output.parent.mkdir(parents=True, exist_ok=True)
+    patches = _patches(run, pictures)
+    commit, hardware = provenance(run.device)
+    if run.rank == 0:
+        _introduce(run, places.pictures, data, places.start)
+    quiet = run.rank != 0
+    with TrainLog(places.logs, config.iterations, quiet) as log, _stoppable() as stopping:
+        train(
+            run,
+            patches,
+            places.output,
+            data=data,
+            commit=commit,
+            hardware=hardware,
+            validate=validate,
+            report=log.write,
+            stopping=stopping,
+        )
+    if run.rank == 0:
+        _conclude(run, places.output)
+
+
+def _patches(run: Run, pictures: list[Pixels]) -> Patches:
+    from srnet.patches import Patches
+
     config = run.config
-    output.parent.mkdir(parents=True, exist_ok=True)
-    pictures = load_folder(folder)
-    data = describe(folder, pictures, manifest)
-    patches = Patches(
+    return Patches(
         pictures,
         config.net.scale,
         config.patch,
@@ -183,23 +223,6 @@ def _go_on(
         run.device,
         config.undamaged,
     )
-    commit, hardware = provenance(run.device)
-    if run.rank == 0:
-        _introduce(run, folder, data, start)
-    with TrainLog(logs, config.iterations, quiet=run.rank != 0) as log, _stoppable() as stopping:
-        train(
-            run,
-            patches,
-            output,
-            data=data,
-            commit=commit,
-            hardware=hardware,
-            validate=_validation(validate, config),
-            report=log.write,
-            stopping=stopping,
-        )
-    if run.rank == 0:
-        _conclude(run, output)
 
 
 def _introduce(run: Run, folder: Path, data: Data, start: Path | None) -> None:
@@ -246,27 +269,6 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _validation(folder: Path | None, config: TrainConfig) -> Validate | None:
-    if folder is None:
-        return None
-    from srnet.degrade import clean
-    from srnet.evaluate import mean, pairs, random_degradation, scores
-    from srnet.product import load
-
-    scale = config.net.scale
-
-    def validate(weights: Path) -> dict[str, float]:
-        upscaler = load(str(weights), device=config.device, precision="float32")
-        degradation = clean if config.degradation == "clean" else random_degradation("photo", 0)
-        row = mean(list(scores(upscaler, pairs(folder, scale, degradation), scale)))
-        return {
-            "validation psnr": round(row.psnr, 3),
-            "validation bicubic psnr": round(row.bicubic_psnr, 3),
-        }
-
-    return validate
 
 
 def _scale_of(output: Path) -> int:

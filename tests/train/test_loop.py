@@ -13,7 +13,7 @@ import torch
 from srnet import weights
 from srnet.bicubic import resize
 from srnet.card import Data, NetConfig
-from srnet.errors import OptionError, WeightsError
+from srnet.errors import OptionError, TrainingError, WeightsError
 from srnet.recipe import TrainConfig, learning_rate
 from srnet.train import Run, train
 from tests.train.support import CONFIG, patches
@@ -67,6 +67,35 @@ def test_other_settings_do_not_resume(pictures: list[np.ndarray], tmp_path: Path
     run_through(CONFIG, pictures, output)
     with pytest.raises(WeightsError, match=r"settings \(blocks 1 -> 2, lr 0\.001 -> 0\.0005\)"):
         run_through(replace(CONFIG, lr=5e-4, net=NetConfig(2, 4, 2)), pictures, output)
+
+
+def test_other_habits_do_resume(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    habits = replace(CONFIG, save_every=7, log_every=2, validate_every=5)
+    assert run_through(habits, pictures, output) == []  # it was at its end
+
+
+def test_a_network_that_is_lost_is_not_saved(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    with pytest.raises(TrainingError, match="take a lower --lr"):
+        run_through(replace(CONFIG, lr=1e9), pictures, output)
+    assert not output.exists()
+    run = Run(CONFIG)
+    run.average["head.bias"] = run.average["head.bias"] / 0  # by the very last step
+    with pytest.raises(TrainingError, match="take a lower --lr"):
+        run.save(output, Data(), "", "")
+    assert not output.exists()
+
+
+def test_the_licence_is_that_of_the_weights_it_starts_from(tmp_path: Path) -> None:
+    assert Run(CONFIG).licence == ""
+    run = Run(CONFIG)
+    run.licence = "CC0-1.0"
+    run.save(tmp_path / "tiny-x2.safetensors", Data(), "", "")
+    assert Run(CONFIG, tmp_path / "tiny-x2.safetensors").licence == "CC0-1.0"
 
 
 def test_checkpoints_from_before_a_setting_resume(

@@ -44,6 +44,7 @@ def command(folder: Path, output: Path, iterations: int) -> list[str]:
 def test_command_writes_weights_log_and_tensorboard(photographs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out" / "tiny-x2.safetensors"
     line = [*command(photographs, output, 4), "--validate", str(photographs), "--save-every", "2"]
+    line += ["--licence", "CC0-1.0"]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     first, *_, last = done.stderr.splitlines()
@@ -52,6 +53,7 @@ def test_command_writes_weights_log_and_tensorboard(photographs: Path, tmp_path:
     assert last.startswith(f"srnet: wrote {output} (4 iterations, ")
     card = weights.read_card(output)
     assert card.data.pictures == 3
+    assert card.licence == "CC0-1.0"
     assert card.metrics["validation psnr"] > 10
     logs = output.with_suffix(".logs")
     rows = [json.loads(line) for line in (logs / "log.jsonl").read_text().splitlines()]
