@@ -144,6 +144,8 @@ def from_array(array: npt.ArrayLike) -> Image:
     Grey and RGB are not copied. Raises ``OptionError`` for anything else.
     """
     samples = np.asarray(array)
+    if not samples.dtype.isnative:
+        samples = samples.astype(samples.dtype.newbyteorder("="))
     if samples.ndim == 2:
         samples = samples[..., None]
     if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:

@@ -31,11 +31,21 @@ class Found:
 class Job:
     """One picture to make."""
 
-    source: Path | None  # None: standard input, which `data` is
+    source: Path | None  # None: standard input
     target: Path | None  # None: standard output
     format: str | None = None  # None: that of the input
     residual: Path | None = None  # where to put a picture of what the network added
-    data: bytes = field(default=b"", repr=False)
+    data: bytes | None = field(default=None, repr=False)  # of standard input, or of a pipe
+
+    def read(self) -> bytes:
+        """The bytes of the picture.
+
+        Raises:
+            PictureError: the file cannot be read.
+        """
+        if self.data is None and self.source is not None:
+            return read_file(self.source)
+        return self.data or b""
 
 
 def check_present(inputs: Iterable[Path]) -> None:
@@ -160,22 +170,27 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
         OptionError: the message names both pictures.
     """
     made: dict[str, Job] = {}
+    clashes: list[tuple[Job, Job]] = []
     read = {_key(job.source): job for job in jobs if job.source}
     for job in jobs:
         if job.target is None:
             continue
         other = made.setdefault(_key(job.target), job)
         if other is not job:
-            raise OptionError(
-                f"{other.source} and {job.source} would both become {job.target}: "
-                + _cure(other, job)
-            )
+            clashes.append((other, job))
         other = read.get(_key(job.target), job)
         if other is not job:
             raise OptionError(
                 f"{job.target}, the result of {job.source}, is an input itself: "
                 "choose another output folder"
             )
+    if clashes:
+        first, second = clashes[0]
+        more = f" ({len(clashes) - 1} more like this)" if clashes[1:] else ""
+        raise OptionError(
+            f"{first.source} and {second.source} would both become {second.target}{more}: "
+            + _cure(first, second)
+        )
 
 
 def _cure(first: Job, second: Job) -> str:

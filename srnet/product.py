@@ -74,18 +74,25 @@ def upscale(
     """Upscale a picture file to another; the suffix of ``target`` says the format.
 
     ``srnet.upscale("in.jpg", "out.png", scale=4)``. Options, and the size without any, as
-    for :func:`load`. The file appears whole or not at all; its path comes back.
+    for :func:`load`. The file appears whole or not at all, its folder is made; its path
+    comes back.
 
     Raises:
         SRNetError: bad option, bad picture, ``target`` exists (without ``overwrite``).
     """
+    for name, path in (("source", source), ("target", target)):
+        if not isinstance(path, str | Path):
+            raise OptionError(
+                f"{name} must be a path, not {type(path).__name__}: for arrays, PIL images and "
+                "bytes there is srnet.load(...)(picture)"
+            )
     source, target = Path(source), Path(target)
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another name, or pass overwrite=True")
     options.setdefault("format", format_for(target))
     upscaler = load(model, device=device, precision=precision, engine=engine, **options)
     data = upscaler.upscale_bytes(read_file(source), name=str(source), progress=progress)
-    write_atomic(target, data)
+    write_atomic(target, data, parents=True)
     return target
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,15 @@ class Upscaler:
             raise OptionError("an upscaler needs at least one engine")
         self.engines = {e.card.scale: e for e in sorted(engines, key=lambda e: e.card.scale)}
         self.options = Options() if options is None else options
+
+    def __repr__(self) -> str:
+        names = ", ".join(engine.card.name for engine in self.engines.values())
+        return f"<srnet.Upscaler of {names}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an Upscaler stays in its process, as its engines do: call srnet.load in each"
+        )
 
     def __call__(
         self, image: Picture, options: Options | None = None, progress: Progress | None = None

@@ -61,6 +61,8 @@ def find(name: str) -> list[Path]:
             f"there is no model {name!r}, only {members}: take {family!r}, of which any scale from "
             "1 to 16 can be asked"
         )
+    if not files and path.is_file():
+        raise OptionError(f"{name} is no weights file of srnet, which end in .safetensors")
     if not files:
         raise OptionError(
             f"there is no model {name!r}: choose one of {', '.join(families())}, "

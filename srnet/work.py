@@ -19,7 +19,6 @@ from srnet.image import (
     Header,
     Image,
     encode,
-    read_file,
     read_header,
     read_size,
     write_atomic,
@@ -89,8 +88,8 @@ class Work:
 
     def _size_to_make(self) -> tuple[int, int]:
         """Height and width of the result, from the header of the source alone."""
-        if self.job.source is None:
-            header = read_header(self.job.data, text(None))
+        if self.job.source is None or self.job.data is not None:
+            header = read_header(self.job.read(), text(self.job.source))
             height, width = header.height, header.width
         else:
             height, width = read_size(self.job.source)
@@ -113,7 +112,7 @@ class Work:
         """
         source = self.job.source
         with self.timed("decode"):
-            data = self.job.data if source is None else read_file(source)
+            data = self.job.read()
             self.header = header = read_header(data, text(source))
             self.upscaler.check_output(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)

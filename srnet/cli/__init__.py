@@ -76,16 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        code, message = _explained(error)
+        code, message = _explained(error, sys.argv[1:] if given is None else given)
         if message:
             say(f"srnet: error: {message}")
         return code
 
 
-def _explained(error: Exception) -> tuple[int, str]:
+def _explained(error: Exception, given: Sequence[str]) -> tuple[int, str]:
     """The exit code for an error, and what to tell the user."""
     if hasattr(error, "format_message"):  # typer's own usage errors, whose class has moved
-        return UNUSABLE, _wrong_usage(error)
+        files = [word for word in given if word.startswith("-") and os.path.lexists(word)]
+        hint = f" (if the file is meant: ./{files[0]})" if files else ""
+        return UNUSABLE, _wrong_usage(error) + hint
     if isinstance(error, _UNUSABLE):
         return UNUSABLE, str(error)
     if isinstance(error, SRNetError):

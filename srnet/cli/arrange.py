@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from srnet.cli.access import check_writable
 from srnet.cli.console import say
 from srnet.cli.options import STREAM
 from srnet.errors import OptionError
-from srnet.image import FORMATS, SUFFIXES, format_for
+from srnet.image import FORMATS, SUFFIXES, check_options, format_for, read_file
 from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
 from srnet.upscaler import Upscaler
@@ -36,7 +37,7 @@ def arrange(
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
-        return [_single(inputs, output, options, residuals)], 0
+        return [_drained(_single(inputs, output, options, residuals))], 0
     if output is None:
         raise OptionError("give -o: a file, a folder, or - for standard output")
     folder = Path(output)
@@ -53,7 +54,14 @@ def arrange(
         fields=fields,
         residuals=residuals,
     )
-    return jobs, ignored
+    return [_drained(job) for job in jobs], ignored
+
+
+def _drained(job: Job) -> Job:
+    """With what a pipe holds, which this thread can wait for: Ctrl-C does not reach others."""
+    if job.source is None or not job.source.is_fifo():
+        return job
+    return replace(job, data=read_file(job.source))
 
 
 def note_unused(jobs: Sequence[Job], options: Options) -> None:
@@ -99,13 +107,14 @@ def _single(
         check_writable(target.parent)
         if options.format not in (None, kind):
             raise OptionError(f"{output} is called like {kind}, but --format is {options.format}")
+        check_options(kind, options.quality, bool(options.lossless), options.background)
     else:
         folder = str(output).endswith(("/", os.sep)) or Path(output).is_dir()
         example = Path(output) / "picture.png" if folder else f"{output}.png"
         raise OptionError(f"give -o the name of a picture, such as {example}, or -")
     name = (target or source or Path("standard-input")).name
     residual = None if residuals is None else residuals / residual_name(name)
-    job = Job(source, target, kind, residual, b"" if source else _standard_input())
+    job = Job(source, target, kind, residual, None if source else _standard_input())
     refuse_clashes([job])
     return job
 

@@ -11,13 +11,15 @@ import typer
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
     from srnet.batch import Listener
     from srnet.report import Report, Row, Status
 
 # Exit codes: something failed, nothing was started, nothing to do, Ctrl-C.
 FAILED, UNUSABLE, NOTHING_DONE, INTERRUPTED = 1, 2, 3, 130
-_IGNORED = "ignored (hidden, called like no picture, or a link to a folder)"
+_WIDE = 500  # characters, where no terminal limits a line
+_IGNORED = "ignored (hidden, called like no picture, a pipe, or a link to a folder)"
 
 
 def shown(text: str) -> str:
@@ -65,7 +67,8 @@ def print_plan(report: Report) -> None:
 def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
     """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
-        say(f"srnet: error: no pictures there ({report.ignored} {_IGNORED})")
+        ignored = f" ({report.ignored} {_IGNORED})" if report.ignored else ""
+        say(f"srnet: error: no pictures there{ignored}")
         return NOTHING_DONE
     made = "would not be made" if report.dry_run else "not made"
     _list(report, "refused", f"{made}, as something is there already")
@@ -163,6 +166,16 @@ class Bar:
             files=f"{self._files}/{self._count} files",
             rate=f"{rate:.1f} MP/s",
         )
+
+
+def print_table(table: Table) -> None:
+    """As wide as the terminal, or, elsewhere, as its cells are."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 @contextmanager

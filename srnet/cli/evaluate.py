@@ -163,10 +163,11 @@ def _fields(model: str, folder: str, row: Row) -> dict[str, Any]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from srnet.cli.console import print_table
 
     table = Table("model", "folder", "picture", "PSNR", "SSIM", "bicubic PSNR", "bicubic SSIM")
     for row in rows:
         table.add_row(*(str(value) for value in list(row.values())[: len(table.columns)]))
-    Console().print(table)
+    print_table(table)

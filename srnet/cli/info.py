@@ -64,6 +64,7 @@ def _print_models(cards: dict[Path, Card]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from srnet.cli.console import print_table
     from srnet.modelcard import parameters
 
     if not cards:
@@ -80,7 +81,7 @@ def _print_models(cards: dict[Path, Card]) -> None:
             f"{card.halo} px",
         ]
         table.add_row(*(Text(shown(cell)) for cell in cells))
-    Console().print(table)
+    print_table(table)
     for card in cards.values():
         if card.metrics:
             scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())

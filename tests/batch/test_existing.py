@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import srnet.work
+import srnet.naming
 from srnet.batch import preview, run
 from srnet.image import decode
 from srnet.naming import Found, Job, find, plan
@@ -61,7 +61,7 @@ def test_skipping_reads_headers_only(tmp_path, fake_engine, monkeypatch):
     jobs = jobs_for(tmp_path, tmp_path / "out", 3)
     upscaler = Upscaler([fake_engine()])
     run(jobs, upscaler, Options())
-    monkeypatch.setattr(srnet.work, "read_file", None)
+    monkeypatch.setattr(srnet.naming, "read_file", None)
     assert run(jobs, upscaler, Options(), existing="skip").count("skipped") == 3
 
 

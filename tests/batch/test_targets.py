@@ -123,3 +123,11 @@ def test_in_place_is_no_clash(tmp_path):
     assert targets(["a.png"], tmp_path) == ["a.png"]
     (job,) = plan(find([tmp_path])[0], tmp_path, PNG)
     assert job.target == job.source
+
+
+def test_how_many_more_would_clash_is_told(tmp_path):
+    for name in ("a.gif", "a.bmp", "b.gif", "b.bmp", "b.jp2"):
+        (tmp_path / name).touch()
+    found = [Found(path) for path in sorted(tmp_path.iterdir())]
+    with pytest.raises(OptionError, match=r"a\.bmp and .*a\.gif .* \(2 more like this\)"):
+        plan(found, tmp_path / "out", PNG)

@@ -68,6 +68,21 @@ def test_terminals_are_no_pictures(up, monkeypatch, capsys):
     assert up("a.png", "-o", "-") == 2
 
 
+def test_a_pipe_is_read_once_and_waits_where_it_can_be_interrupted(here, tiny_weights, up):
+    os.mkfifo(here / "pipe.png")
+    writer = subprocess.Popen(["cp", "a.png", "pipe.png"])
+    assert up("pipe.png", "-o", "b.png") == 0
+    assert (writer.wait(10), size(Path("b.png"))) == (0, (20, 16))
+    command = ["upscale", "pipe.png", "-o", "out/", "-m", str(tiny_weights[2])]
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "srnet", *command], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(3)
+    waiting.terminate()
+    assert waiting.wait(10) == 130
+
+
 def test_a_file_called_dash_is_reached_through_its_folder(up, here):
     picture(here / "-")
     assert up("./-", "-o", "b.png") == 0

@@ -68,6 +68,7 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--subsampling", "4:1:1"], "one of 4:4:4, 4:2:2, 4:2:0"),
         (["a.png", "-o", "out", "--png-level", "10"], "0 to 9"),
         (["a.png", "-o", "out", "-f", "jpeg", "--lossless"], "without loss"),
+        (["a.png", "-o", "b.jpg", "--lossless"], "without loss"),
         (["a.png", "-o", "out", "--name", "{stem}_{when}{suffix}"], "{when}"),
         (["a.png", "-o", "out", "--name", "{scale}{suffix}", "--width", "9"], "only known with"),
         (["a.png", "-o", "out", "--overwrite", "--skip-existing"], "not both"),
@@ -217,6 +218,19 @@ def test_unknown_command_and_option(capsys):
     assert main(["upscale", "--bigger"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.startswith("srnet: error: No such") for line in said] == [True, True]
+
+
+def test_a_file_whose_name_begins_with_a_dash_gets_a_hint(up, here, capsys):
+    picture(here / "-dash.png")
+    assert up("-dash.png", "-o", "out") == 2
+    assert capsys.readouterr().err.rstrip().endswith("(if the file is meant: ./-dash.png)")
+    assert up("./-dash.png", "-o", "out") == 0
+
+
+def test_a_file_that_is_no_model(up, here, capsys):
+    Path("net.onnx").touch()
+    assert up("a.png", "-o", "b.png", model="net.onnx") == 2
+    assert "net.onnx is no weights file of srnet" in capsys.readouterr().err
 
 
 def test_debug_raises(up, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,19 @@ def test_a_smaller_tile_bounds_every_batch(fake_engine: type, tile: int) -> None
 def test_the_package_lists_what_it_has() -> None:
     assert {*srnet.__all__} <= {*dir(srnet)}
     assert all(hasattr(srnet, name) for name in dir(srnet))
+
+
+def test_an_upscaler_says_what_it_is_and_stays_in_its_process(fake_engine: type) -> None:
+    up = Upscaler([fake_engine()])
+    assert repr(up).startswith("<srnet.Upscaler of ")
+    with pytest.raises(TypeError, match=r"call srnet\.load in each"):
+        pickle.dumps(up)
+
+
+def test_a_path_is_wanted_and_its_folder_is_made(tmp_path: Path, tiny_weights: dict) -> None:
+    with pytest.raises(OptionError, match=r"source must be a path, not ndarray: .*srnet\.load"):
+        srnet.upscale(np.zeros((4, 4), np.uint8), tmp_path / "a.png")
+    PIL.Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    target = tmp_path / "new" / "folder" / "b.png"
+    assert srnet.upscale(tmp_path / "a.png", target, model=tiny_weights[2]) == target
+    assert target.is_file()

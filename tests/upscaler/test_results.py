@@ -77,6 +77,8 @@ def test_what_becomes_of_a_file(
 
 
 def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
+    deep = picture.astype(np.uint16) * 257
+    np.testing.assert_array_equal(up(deep.astype(">u2")), up(deep))
     grey = up(picture[..., 0])
     assert grey.shape == (70, 58)
     rgba = up(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]))
