@@ -95,6 +95,7 @@ class Source:
     header: Header
     exif: bytes | None = None
     orientation: int = 1  # still to be applied
+    xmp: object = None  # what Pillow found as such
 
 
 def format_of(data: bytes) -> str | None:
@@ -120,6 +121,7 @@ def open_picture(data: bytes) -> Source:
     pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
+    xmp = pil.info.pop("xmp", None)  # by which Pillow would turn a TIFF
     if kind in ("PNG", "WEBP", "AVIF"):
         frames = pil.n_frames - bool(pil.info.get("default_image"))
     if kind == "PNG" and data[24] in (2, 4) and pil.mode == "L" and "transparency" in pil.info:
@@ -143,7 +145,7 @@ def open_picture(data: bytes) -> Source:
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
         lossless=webp.is_lossless(data),
     )
-    return Source(pil, header, exif, orientation)
+    return Source(pil, header, exif, orientation, xmp)
 
 
 def size_of(path: Path) -> tuple[int, int]:

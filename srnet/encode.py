@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 from PIL import ImageColor
+from PIL.PngImagePlugin import PngInfo
 
+from srnet import xmp
 from srnet.container import FOREIGN, quiet_pillow
 from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
@@ -96,9 +98,9 @@ def encode(
     ``quality`` is 1-100, for JPEG, WebP and AVIF; others ignore it, as they do
     ``subsampling`` ("4:4:4", "4:2:2", "4:2:0"; WebP that loses is always 4:2:0).
     ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
-    ``keep_metadata`` writes the ICC profile, EXIF and dpi of the first frame; WebP and AVIF hold
-    no dpi but that of EXIF. Without it the colours are those of sRGB; 16 bits, which LittleCMS
-    would cut here, keep a profile that is of another space.
+    ``keep_metadata`` writes the ICC profile, EXIF, XMP and dpi of the first frame; WebP and AVIF
+    hold no dpi but that of EXIF. Without it the colours are those of sRGB; 16 bits, which
+    LittleCMS would cut here, keep a profile that is of another space.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
     has no alpha. ``png_level`` is zlib's 0-9.
 
@@ -116,7 +118,7 @@ def encode(
     )
     if not keep_metadata:
         deep = FORMATS[format].sixteen_bit
-        frames = [replace(plain(frame, deep), exif=None, dpi=None) for frame in frames]
+        frames = [replace(plain(frame, deep), exif=None, dpi=None, xmp=None) for frame in frames]
     if not FORMATS[format].alpha and background is not None:
         frames = [flattened(frame, background) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
@@ -166,7 +168,7 @@ def to_pil(image: Image) -> PIL.Image.Image:
     pil = PIL.Image.fromarray(image.rgb[..., 0] if grey else image.rgb)
     if image.alpha is not None:
         pil.putalpha(PIL.Image.fromarray(image.alpha))
-    found = {"icc_profile": image.icc, "exif": image.exif, "dpi": image.dpi}
+    found = {"icc_profile": image.icc, "exif": image.exif, "dpi": image.dpi, "xmp": image.xmp}
     pil.info.update({key: value for key, value in found.items() if value})
     return pil
 
@@ -265,20 +267,31 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     """The file, by ``srnet.stills`` or by Pillow, with the metadata of the first frame."""
     quiet_pillow()
     first = frames[0]
-    icc, exif = first.icc, sized(upright(first.exif)[0], *first.rgb.shape[1::-1])
+    exif = sized(upright(first.exif)[0], first.width, first.height)
+    packet = xmp.sized(first.xmp, first.width, first.height)
+    first = replace(first, exif=exif, xmp=packet)
     if len(frames) == 1 and name == "png":
-        return write_png(first.rgb, first.alpha, icc, exif, first.dpi, options["compress_level"])
+        return write_png(first, options["compress_level"])
     if name == "tiff":
-        return write_tiff(first.rgb, first.alpha, icc, exif, first.dpi)
-    pictures = [to_pil(eight_bit(replace(frame, icc=None, exif=None))) for frame in frames]
-    options = {**options, "icc_profile": icc, "exif": exif or b""}
+        return write_tiff(first)
+    bare = (replace(frame, icc=None, exif=None, xmp=None) for frame in frames)
+    pictures = [to_pil(eight_bit(frame)) for frame in bare]
+    options = {**options, "icc_profile": first.icc, "exif": exif or b""}
     if name in ("png", "jpeg") and first.dpi is not None:
         options["dpi"] = first.dpi
     if name == "jpeg" and exif:
         options["exif"] = b"Exif\0\0" + exif
+    if packet is not None:
+        options |= {"xmp": packet} if name != "png" else {"pnginfo": _text_of_png(packet)}
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
         options["duration"] = [frame.duration for frame in frames]
     out = io.BytesIO()
     pictures[0].save(out, name.upper(), **options)
     return out.getvalue()
+
+
+def _text_of_png(packet: bytes) -> PngInfo:
+    info = PngInfo()
+    info.add_itxt(xmp.PNG_KEYWORD.decode(), packet.decode("utf-8", "replace"))
+    return info

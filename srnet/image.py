@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from srnet import xmp
 from srnet.container import (
     FOREIGN,
     SUFFIXES,
@@ -217,7 +218,11 @@ def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | Non
     """A frame with what the file says of it."""
     dpi = resolution(source.pil, source.orientation)
     kind, lossless = source.header.format, source.header.lossless
-    return Image(rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless)
+    found = source.xmp or source.pil.info.get("xmp")  # in a PNG also after the pixels
+    packet = found if isinstance(found, bytes) and found else None
+    if packet is not None and source.orientation > 1:
+        packet = xmp.upright(packet)
+    return Image(rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless, xmp=packet)
 
 
 def _frame(source: Source) -> Image:

@@ -53,7 +53,8 @@ class Image:
     across and down, or None: how large to print, which enlarging leaves as it is. ``duration``
     is how long the frame is shown in ms, 0 for a still. ``loop`` is how often the animation
     plays, 0 for ever, None for a still. ``format`` is where it came from ("PNG", "JPEG", ...),
-    or empty; ``lossless`` says that this was a WebP file that had lost nothing.
+    or empty; ``lossless`` says that this was a WebP file that had lost nothing. ``xmp`` is the
+    packet with titles, ratings and the like, as it was but for the orientation.
 
     Raises ``OptionError`` when the arrays do not fit this description.
     """
@@ -67,6 +68,7 @@ class Image:
     format: str = ""
     dpi: tuple[float, float] | None = None
     lossless: bool = False
+    xmp: bytes | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype

@@ -4,8 +4,7 @@ That keeps 16 bits together with alpha, the ICC profile and EXIF, which neither 
 OpenCV does, and beside the file itself needs no memory but a strip: a second copy of a
 100-megapixel picture would be 300 MB.
 
-``rgb`` is uint8 or uint16 ``(H, W, 1 | 3)``, ``alpha`` ``(H, W)`` of the same dtype or None;
-``icc`` and ``exif`` (without prefix) are bytes or None; ``dpi`` is as in ``Image``.
+What an ``Image`` holds is written as it is: ``srnet/encode.py`` has made it fit.
 """
 
 from __future__ import annotations
@@ -22,33 +21,33 @@ import PIL.Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
-from srnet.pixels import Samples, strips
-
-Dpi = tuple[float, float] | None
+from srnet.pixels import Image, Samples, strips
+from srnet.xmp import PNG_KEYWORD
 
 _PAETH = 4
 _MAX_TIFF = 2**32 - 2**20  # offsets have 32 bits; some room for the directory
 
 
-def write_png(
-    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, dpi: Dpi, level: int
-) -> bytes:
+def write_png(image: Image, level: int) -> bytes:
     """A PNG still; ``level`` is zlib's 0-9.
 
     Every row is predicted by Paeth's rule, which suits photographs best.
     """
+    rgb, alpha = image.rgb, image.alpha
     height, width, colours = rgb.shape
     kind = (0 if colours == 1 else 2) + (0 if alpha is None else 4)
     out = io.BytesIO()
     out.write(b"\x89PNG\r\n\x1a\n")
     depth = rgb.itemsize * 8
     _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
-    if icc:
-        _chunk(out, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-    if dpi is not None:
-        _chunk(out, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in dpi), 1))
-    if exif:
-        _chunk(out, b"eXIf", exif)
+    if image.icc:
+        _chunk(out, b"iCCP", b"ICC profile\0\0" + zlib.compress(image.icc))
+    if image.dpi is not None:
+        _chunk(out, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in image.dpi), 1))
+    if image.exif:
+        _chunk(out, b"eXIf", image.exif)
+    if image.xmp:
+        _chunk(out, b"iTXt", PNG_KEYWORD + b"\0\0\0\0\0" + image.xmp)  # not packed, no language
     packer = zlib.compressobj(level)
     above = None
     for strip in _strips_of(rgb, alpha, ">"):
@@ -62,10 +61,9 @@ def write_png(
     return out.getvalue()
 
 
-def write_tiff(
-    rgb: Samples, alpha: Samples | None, icc: bytes | None, exif: bytes | None, dpi: Dpi
-) -> bytes:
+def write_tiff(image: Image) -> bytes:
     """A TIFF still: deflated strips of horizontal differences. ``ValueError`` above 4 GB."""
+    rgb, alpha = image.rgb, image.alpha
     height, width, colours = rgb.shape
     if colours == 1 and alpha is not None and rgb.dtype == np.uint16:
         # Readers, ours included, know 16-bit grey with alpha only as colour.
@@ -90,12 +88,13 @@ def write_tiff(
         279: tuple(sizes),
         317: 2,  # horizontal differences
         **({} if alpha is None else {338: (2,)}),  # not premultiplied
-        **({34675: icc} if icc else {}),
-        **({} if dpi is None else {282: dpi[0], 283: dpi[1], 296: 2}),  # an inch
+        **({34675: image.icc} if image.icc else {}),
+        **({700: image.xmp} if image.xmp else {}),
+        **({} if image.dpi is None else {282: image.dpi[0], 283: image.dpi[1], 296: 2}),  # an inch
     }
     out = io.BytesIO()
     out.write(b"II*\0\x08\0\0\0")
-    out.write(_directory(layout, exif))  # which moves the offsets of the strips behind itself
+    out.write(_directory(layout, image.exif))  # which moves the offsets of the strips behind itself
     for index, part in enumerate(parts):
         out.write(part)
         parts[index] = b""

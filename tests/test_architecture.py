@@ -14,7 +14,8 @@ FILES = sorted([*ROOT.glob("srnet/**/*.py"), *ROOT.glob("server/**/*.py")])
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 LAYERS = [  # each may import from those before it, and from its own
-    "errors card bicubic tiles metrics alpha sizes logs device graphics colour exif pngcolour webp",
+    "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
+    "exif xmp pngcolour webp",
     "pixels",
     "container stills convert",
     "encode",

@@ -1,0 +1,86 @@
+"""XMP packets travel along, and tell no untruth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import PIL.Image
+import pytest
+from PIL.PngImagePlugin import PngInfo
+
+from srnet import xmp
+from srnet.image import FORMATS, decode, encode, read_header, to_pil
+from tests.image.support import exif, frames_of, noise, pillow
+
+PACKET = (
+    '<?xpacket begin="\ufeff"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description xmp:Rating="4" '
+    'tiff:Orientation="6" tiff:ImageWidth="9" exif:PixelXDimension="9"><dc:title>Größe</dc:title>'
+    "<exif:PixelYDimension>7</exif:PixelYDimension></rdf:Description></x:xmpmeta>"
+).encode()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [1, 4])
+@pytest.mark.parametrize("name", FORMATS)
+def test_it_travels_along_or_stays_behind(name, bands, dtype):
+    image = replace(noise(14, 18, bands, dtype), xmp=PACKET)
+    found = decode(encode([image], name, background=(0, 0, 0)))[0].xmp
+    assert found is not None
+    assert b'xmp:Rating="4"' in found
+    assert "Größe".encode() in found
+    assert b'ImageWidth="18"' in found
+    assert b'PixelXDimension="18"' in found
+    assert b"<exif:PixelYDimension>14<" in found
+    assert b'Orientation="6"' in found  # of the pixels as they were; nobody turned them
+    bare = encode([image], name, background=(0, 0, 0), keep_metadata=False)
+    assert decode(bare)[0].xmp is None
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "avif"])
+def test_animations_keep_it(name):
+    frames = [replace(frame, xmp=PACKET) for frame in frames_of(3, 3)]
+    assert b"Rating" in decode(encode(frames, name))[0].xmp
+
+
+def test_it_is_read_from_what_others_write():
+    pil = PIL.Image.new("RGB", (9, 7))
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", PACKET.decode(), zip=True)
+    files = [
+        *(pillow(pil, kind, xmp=PACKET) for kind in ("JPEG", "WEBP", "AVIF")),
+        pillow(pil, "PNG", pnginfo=info),
+        pillow(pil, "TIFF", tiffinfo={700: PACKET}),
+    ]
+    assert [decode(data)[0].xmp for data in files] == [PACKET] * 5
+    assert to_pil(decode(files[0])[0]).info["xmp"] == PACKET
+
+
+def test_a_picture_that_was_turned_says_so_no_more():
+    data = pillow(PIL.Image.new("RGB", (9, 7)), "JPEG", xmp=PACKET, exif=b"Exif\0\0" + exif(6))
+    image = decode(data)[0]
+    assert (image.height, image.width) == (9, 7)
+    assert b'tiff:Orientation="1"' in image.xmp
+
+
+def test_it_does_not_turn_a_picture_by_itself():
+    """Pillow would turn a TIFF by it, and nothing else."""
+    for data in (
+        pillow(PIL.Image.new("RGB", (9, 7)), "TIFF", tiffinfo={700: PACKET}),
+        pillow(PIL.Image.new("RGB", (9, 7)), "JPEG", xmp=PACKET),
+    ):
+        image, header = decode(data)[0], read_header(data, "x")
+        assert (image.width, image.height) == (header.width, header.height) == (9, 7)
+
+
+def test_all_else_stays():
+    assert xmp.sized(None, 1, 2) is None
+    for other in (
+        b"",
+        b"\0\xff",
+        b'mytiff:Orientation="6" tiff:OrientationX="3"',
+    ):
+        assert xmp.sized(xmp.upright(other), 5, 6) == other
+    assert xmp.upright(b"<tiff:Orientation> 8</tiff:Orientation>") == (
+        b"<tiff:Orientation> 1</tiff:Orientation>"
+    )
