@@ -98,7 +98,7 @@ class Wishes(BaseModel):
     )
     keep_metadata: bool = Field(
         True,
-        description="Keep the colour profile (else colours become sRGB), EXIF and resolution.",
+        description="Keep the colour profile (else colours become sRGB), EXIF, XMP and resolution.",
         examples=[False],
     )
 

@@ -41,7 +41,7 @@ def sentence(item: Item, fields: Mapping[str, Any]) -> str:
 
 def for_callers(message: str) -> str:
     """A message of the library without what a caller of the service cannot do."""
-    message = re.sub(r",? or raise the limit \([^)]*\)", "", message)
+    message = re.sub(r",? or raise the limit( \([^)]*\))?", "", message)
     return re.sub(r"\(--(\w+)\)", r"(parameter \1)", message)
 
 

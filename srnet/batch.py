@@ -127,8 +127,12 @@ class _Line:
             ThreadPoolExecutor(threads, "decode") as decoders,
         ):
             try:
-                for work in works:
-                    decoders.submit(self._decode, _Place(work), network, encoders)
+                for work in sorted(works, key=lambda work: work.from_pipe):
+                    place = _Place(work)
+                    if work.from_pipe:
+                        self._fetch(place)
+                    if work.status == "pending":
+                        decoders.submit(self._decode, place, network, encoders)
                 while not self._settled.wait(_POLL):
                     pass
             except KeyboardInterrupt:
@@ -137,6 +141,10 @@ class _Line:
         if self._broken is not None:
             raise self._broken
         return interrupted
+
+    def _fetch(self, place: _Place) -> None:
+        with self._guarded(place):
+            place.work.fetch()
 
     def _decode(self, place: _Place, network: Executor, encoders: Executor) -> None:
         with self._guarded(place):

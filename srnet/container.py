@@ -11,17 +11,17 @@ import mmap
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 from PIL import ImageCms
 
-from srnet import pngcolour, webp
+from srnet import pngchunks, pngcolour, webp
 from srnet.exif import upright
+from srnet.xmp import upright as upright_xmp
+from srnet.xmp import usable
 
 # What Pillow and OpenCV are known to raise on damaged files.
 FOREIGN = (
@@ -43,7 +43,7 @@ FOREIGN = (
 )
 
 _MAX_JPEG_SCANS = 100  # real progressive files have about ten; each one costs a whole pass
-EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+EXIF_IFD, GPS_IFD, ORIENTATION = 0x8769, 0x8825, 0x0112
 _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
@@ -95,7 +95,7 @@ class Source:
     header: Header
     exif: bytes | None = None
     orientation: int = 1  # still to be applied
-    xmp: object = None  # what Pillow found as such
+    xmp: bytes | None = None
 
 
 def format_of(data: bytes) -> str | None:
@@ -121,18 +121,18 @@ def open_picture(data: bytes) -> Source:
     pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
-    xmp = pil.info.pop("xmp", None)  # by which Pillow would turn a TIFF
+    xmp = _taken_xmp(pil, data)
     if kind in ("PNG", "WEBP", "AVIF"):
         frames = pil.n_frames - bool(pil.info.get("default_image"))
     if kind == "PNG" and data[24] in (2, 4) and pil.mode == "L" and "transparency" in pil.info:
         pil.info["transparency"] *= 255 // (2 ** data[24] - 1)  # Pillow scales only the pixels
     if kind == "PNG" and "icc_profile" not in pil.info:
-        icc = pngcolour.profile(_before_pixels(data), pil.mode in _GREY)
+        icc = pngcolour.profile(pngchunks.before_pixels(data), pil.mode in _GREY)
         if icc is not None:
             pil.info["icc_profile"] = icc
     if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise ValueError("absurdly many scans")
-    exif, orientation = upright(_png_exif(data) if kind == "PNG" else raw_exif(pil))
+    exif, orientation = upright(pngchunks.exif(data) if kind == "PNG" else raw_exif(pil))
     if orientation >= 5:
         width, height = height, width
     header = Header(
@@ -145,7 +145,17 @@ def open_picture(data: bytes) -> Source:
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
         lossless=webp.is_lossless(data),
     )
-    return Source(pil, header, exif, orientation, xmp)
+    return Source(pil, header, exif, orientation, upright_xmp(xmp) if orientation > 1 else xmp)
+
+
+def _taken_xmp(pil: Any, data: bytes) -> bytes | None:
+    """The XMP packet, which Pillow is not to turn a TIFF by, as that is no tag of the file."""
+    found = usable(pil.info.pop("xmp", None))
+    if pil.format == "PNG":
+        return pngchunks.xmp(data)
+    if pil.format == "TIFF" and pil.tag_v2.get(ORIENTATION, 1) != 1:  # decoders will heed it
+        return upright_xmp(found)
+    return found
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -162,7 +172,7 @@ def size_of(path: Path) -> tuple[int, int]:
             return header.height, header.width
         quiet_pillow()
         pil: Any = PIL.Image.open(file, formats=[kind])
-        _, orientation = upright(_png_exif(view) if kind == "PNG" else raw_exif(pil))
+        _, orientation = upright(pngchunks.exif(view) if kind == "PNG" else raw_exif(pil))
         width, height = pil.size
         return (width, height) if orientation >= 5 else (height, width)
 
@@ -227,48 +237,6 @@ def described(exif: PIL.Image.Exif, group: int) -> dict[int, Any]:
     """The tags of the EXIF or GPS directory that still mean something in another file."""
     # Offsets into the old file would be rubbish in a new one: maker notes are full of them.
     return {k: v for k, v in exif.get_ifd(group).items() if k not in (_MAKER_NOTE, _INTEROP)}
-
-
-def bare_png(data: bytes) -> bytes:
-    """The same PNG with nothing but its pixels, for a decoder that trusts what it is given.
-
-    OpenCV takes seconds to allocate what a chunk's length promises, prints what it dislikes,
-    and would read all that follows. ``ValueError`` when a chunk is damaged.
-    """
-    kept = []
-    for kind, start, end in _png_chunks(data):
-        if kind in (b"IHDR", b"tRNS", b"IDAT", b"IEND"):
-            (crc,) = struct.unpack_from(">I", data, end - 4)
-            if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != crc:
-                raise ValueError(f"its {kind.decode()} chunk is damaged")
-            kept.append(memoryview(data)[start:end])
-        if kind == b"IEND":
-            return data[:8] + b"".join(kept)
-    raise ValueError("it ends too early")
-
-
-def _png_exif(data: bytes | mmap.mmap) -> bytes | None:
-    """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
-    found = (data[start + 8 : end - 4] for k, start, end in _png_chunks(data) if k == b"eXIf")
-    return next(found, None)
-
-
-def _before_pixels(data: bytes) -> dict[bytes, bytes]:
-    """The contents of what precedes the pixels of a PNG, by kind."""
-    chunks = takewhile(lambda chunk: chunk[0] != b"IDAT", _png_chunks(data))
-    return {kind: data[start + 8 : end - 4] for kind, start, end in chunks}
-
-
-def _png_chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of every chunk that is there in full."""
-    start = 8
-    while start + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, start)
-        end = start + 12 + length
-        if end > len(data):
-            return
-        yield kind, start, end
-        start = end
 
 
 def _gif_extent(data: bytes) -> tuple[int, int, int]:

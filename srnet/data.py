@@ -86,7 +86,7 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
         return Data(len(pictures), round(megapixels, 1))
     try:
         text = manifest.read_bytes()
-        rows = csv.DictReader(text.decode("utf-8").splitlines())
+        rows = csv.DictReader(text.decode("utf-8-sig").splitlines())
         licence = {Path(row["file"]).name: row["licence"] for row in rows if row["licence"]}
     except OSError as error:
         raise DataError(f"{manifest}: {error.strerror}: check the path") from error

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import PIL.Image
 from PIL import ImageColor
-from PIL.PngImagePlugin import PngInfo
 
 from srnet import xmp
 from srnet.container import FOREIGN, quiet_pillow
@@ -28,7 +27,7 @@ from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
 from srnet.exif import sized, upright
 from srnet.pixels import Image
-from srnet.stills import write_png, write_tiff
+from srnet.stills import png_text, write_png, write_tiff
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")  # all colour, half of it, a quarter
+_MAX_JPEG_XMP = 65_504  # bytes; longer ones would need a form that few programs read
 PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
 
 
@@ -269,6 +269,8 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     first = frames[0]
     exif = sized(upright(first.exif)[0], first.width, first.height)
     packet = xmp.sized(first.xmp, first.width, first.height)
+    if name == "jpeg":
+        packet = xmp.fitting(packet, _MAX_JPEG_XMP)
     first = replace(first, exif=exif, xmp=packet)
     if len(frames) == 1 and name == "png":
         return write_png(first, options["compress_level"])
@@ -282,16 +284,10 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     if name == "jpeg" and exif:
         options["exif"] = b"Exif\0\0" + exif
     if packet is not None:
-        options |= {"xmp": packet} if name != "png" else {"pnginfo": _text_of_png(packet)}
+        options |= {"xmp": packet} if name != "png" else {"pnginfo": png_text(packet)}
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
         options["duration"] = [frame.duration for frame in frames]
     out = io.BytesIO()
     pictures[0].save(out, name.upper(), **options)
     return out.getvalue()
-
-
-def _text_of_png(packet: bytes) -> PngInfo:
-    info = PngInfo()
-    info.add_itxt(xmp.PNG_KEYWORD.decode(), packet.decode("utf-8", "replace"))
-    return info

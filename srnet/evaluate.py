@@ -112,14 +112,18 @@ def scores(upscaler: Upscaler, source: Iterator[Pair], scale: int) -> Iterator[R
     """
     options = replace(upscaler.options, scale=float(scale), width=None, height=None, fit=None)
     for pair in source:
-        target = luma(pair.high)
-        ours = luma(upscaler(Image(pair.low), options).rgb)
-        plain = luma(resize(pair.low, pair.high.shape[0], pair.high.shape[1]))
-        measures = [(psnr, ours), (ssim, ours), (psnr, plain), (ssim, plain)]
-        try:
-            yield Row(pair.name, *(measure(y, target, scale) for measure, y in measures))
-        except OptionError as error:
-            raise DataError(f"{pair.name}: {error}; move it out of the folder") from error
+        ours = _measures(pair, upscaler(Image(pair.low), options).rgb, scale)
+        plain = resize(pair.low, pair.high.shape[0], pair.high.shape[1])
+        yield Row(pair.name, *ours, *_measures(pair, plain, scale))
+
+
+def _measures(pair: Pair, found: Pixels, scale: int) -> tuple[float, float]:
+    """PSNR and SSIM of what was found for the high side of a pair."""
+    try:
+        y, target = luma(found), luma(pair.high)
+        return psnr(y, target, scale), ssim(y, target, scale)
+    except OptionError as error:
+        raise DataError(f"{pair.name}: {error}; move it out of the folder") from error
 
 
 def mean(rows: list[Row]) -> Row:
@@ -141,8 +145,8 @@ def validation(
         photo = degradation == "photo"
         return pairs(folder, scale, random_degradation("photo", 0) if photo else degrade.clean)
 
-    for _ in source():
-        pass
+    for pair in source():
+        _measures(pair, pair.high, scale)
 
     def validate(weights: Path) -> dict[str, float]:
         upscaler = load(str(weights), device=device, precision="float32")

@@ -3,10 +3,10 @@
 ``decode`` turns untrusted bytes into ``Image`` values, one per frame. Limits are read from
 the header, before anything is decompressed. Every failure is one ``PictureError``.
 
-What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, resolution (dpi). What is
-changed: EXIF orientation is applied and its tag reset; palettes become colour and transparent
-colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as 8 bit:
-16-bit CMYK, 16-bit animations, AVIF above 8 bit. Of a TIFF or MPO the first picture is read.
+What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, XMP, resolution (dpi).
+What is changed: EXIF orientation is applied and its tag reset; palettes become colour and
+transparent colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as
+8 bit: 16-bit CMYK, 16-bit animations, AVIF above 8 bit. Of a TIFF or MPO the first picture is read.
 
 Writing is in ``srnet/encode.py``, whose public names can be imported from here as well.
 """
@@ -29,7 +29,6 @@ from srnet.container import (
     SUFFIXES,
     Header,
     Source,
-    bare_png,
     format_of,
     open_picture,
     quiet_pillow,
@@ -52,6 +51,7 @@ from srnet.encode import (
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
 from srnet.exif import upright
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
+from srnet.pngchunks import bare_png
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -169,7 +169,9 @@ def from_pil(pil: PIL.Image.Image) -> Image:
         quiet_pillow()
         pil.load()
         exif, orientation = upright(raw_exif(pil))
-        return _frame(Source(pil, Header(pil.format or "", *pil.size), exif, orientation))
+        packet = xmp.usable(pil.info.get("xmp"))
+        packet = xmp.upright(packet) if orientation > 1 else packet
+        return _frame(Source(pil, Header(pil.format or "", *pil.size), exif, orientation, packet))
 
 
 @contextmanager
@@ -218,11 +220,9 @@ def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | Non
     """A frame with what the file says of it."""
     dpi = resolution(source.pil, source.orientation)
     kind, lossless = source.header.format, source.header.lossless
-    found = source.xmp or source.pil.info.get("xmp")  # in a PNG also after the pixels
-    packet = found if isinstance(found, bytes) and found else None
-    if packet is not None and source.orientation > 1:
-        packet = xmp.upright(packet)
-    return Image(rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless, xmp=packet)
+    return Image(
+        rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless, xmp=source.xmp
+    )
 
 
 def _frame(source: Source) -> Image:

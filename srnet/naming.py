@@ -35,7 +35,7 @@ class Job:
     target: Path | None  # None: standard output
     format: str | None = None  # None: that of the input
     residual: Path | None = None  # where to put a picture of what the network added
-    data: bytes | None = field(default=None, repr=False)  # of standard input, or of a pipe
+    data: bytes | None = field(default=None, repr=False)  # of standard input
 
     def read(self) -> bytes:
         """The bytes of the picture.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def upscale(
         SRNetError: bad option, bad picture, ``target`` exists (without ``overwrite``).
     """
     for name, path in (("source", source), ("target", target)):
-        if not isinstance(path, str | Path):
+        if not isinstance(path, str | os.PathLike):
             raise OptionError(
                 f"{name} must be a path, not {type(path).__name__}: for arrays, PIL images and "
                 "bytes there is srnet.load(...)(picture)"

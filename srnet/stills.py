@@ -13,11 +13,13 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
@@ -61,6 +63,14 @@ def write_png(image: Image, level: int) -> bytes:
     return out.getvalue()
 
 
+def png_text(xmp: bytes) -> PngInfo:
+    """A packet as Pillow takes it for an animation; none if it is not UTF-8, as it has to be."""
+    info = PngInfo()
+    with suppress(UnicodeDecodeError):
+        info.add_itxt(PNG_KEYWORD.decode(), xmp.decode())
+    return info
+
+
 def write_tiff(image: Image) -> bytes:
     """A TIFF still: deflated strips of horizontal differences. ``ValueError`` above 4 GB."""
     rgb, alpha = image.rgb, image.alpha
@@ -80,6 +90,7 @@ def write_tiff(image: Image) -> bytes:
         256: width,
         257: height,
         258: (rgb.itemsize * 8,) * bands,
+        274: 1,  # or some would ask XMP, which may tell of what nobody heeded
         259: 8,
         277: bands,
         262: 1 if colours == 1 else 2,  # white is full; grey or RGB

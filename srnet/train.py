@@ -118,6 +118,7 @@ class Run:
             "average": self.average,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "version": self.version,
+            "licence": self.licence,
             "iteration": self.iteration,
             "seconds": self.seconds,
             "metrics": self.metrics,
@@ -144,6 +145,7 @@ class Run:
             )
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
+        self.licence = state.get("licence", self.licence)
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):

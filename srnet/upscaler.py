@@ -61,6 +61,9 @@ class Upscaler:
         names = ", ".join(engine.card.name for engine in self.engines.values())
         return f"<srnet.Upscaler of {names}>"
 
+    def __copy__(self) -> Upscaler:
+        return Upscaler(list(self.engines.values()), self.options)
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             "an Upscaler stays in its process, as its engines do: call srnet.load in each"

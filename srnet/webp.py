@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
-_FILE, _FRAME = 12, 16  # bytes before the first part, of a file and of a frame
+_MOST_PARTS = 20_000  # that are looked at: four for each frame of the longest animation read
 
 
 def is_lossless(data: bytes) -> bool:
     """Whether every picture in a WebP file is coded without loss; of all else, False."""
-    kinds = set(_codings(data, _FILE, len(data))) if data[8:12] == b"WEBP" else set()
-    return kinds == {b"VP8L"}
+    if data[8:12] != b"WEBP":
+        return False
+    kinds = set(islice(_parts(data), _MOST_PARTS))
+    return b"VP8L" in kinds and b"VP8 " not in kinds
 
 
-def _codings(data: bytes, start: int, end: int) -> Iterator[bytes]:
-    """``VP8L`` (exact) or ``VP8 `` for each picture between two places."""
+def _parts(data: bytes) -> Iterator[bytes]:
+    """The kind of each part, and of those that frames are made of."""
+    start, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
     while start + 8 <= end:
         kind, length = struct.unpack_from("<4sI", data, start)
-        start += 8
-        if kind == b"ANMF":
-            yield from _codings(data, start + _FRAME, min(start + length, end))
-        elif kind in (b"VP8L", b"VP8 "):
-            yield kind
-        start += length + length % 2
+        yield kind
+        start += 8 + (16 if kind == b"ANMF" else length + length % 2)  # a frame's own parts next

@@ -220,7 +220,9 @@ def _body(net: NetConfig, other: NetConfig) -> str:
     )
 
 
-def record(path: Path, metrics: Mapping[str, float]) -> None:
-    """Add measured figures to the card of a weights file; the tensors stay as they are."""
+def record(path: Path, metrics: Mapping[str, float], licence: str | None = None) -> None:
+    """Add measured figures to the card of a weights file, or a licence; the tensors stay."""
     net, card = load(path)
-    save(path, net, replace(card, metrics={**card.metrics, **metrics}), load_ranges(path))
+    known = {**card.metrics, **metrics}
+    licence = card.licence if licence is None else licence
+    save(path, net, replace(card, metrics=known, licence=licence), load_ranges(path))

@@ -51,6 +51,7 @@ class Work:
     seconds: dict[str, float] = field(default_factory=dict)
     consistency: float | None = None
 
+    data: bytes | None = None  # of a pipe
     inputs: Sequence[Image] = ()
     results: Sequence[Image] = ()
     residual: Image | None = None
@@ -88,8 +89,8 @@ class Work:
 
     def _size_to_make(self) -> tuple[int, int]:
         """Height and width of the result, from the header of the source alone."""
-        if self.job.source is None or self.job.data is not None:
-            header = read_header(self.job.read(), text(self.job.source))
+        if self.job.source is None:
+            header = read_header(self.job.read(), text(None))
             height, width = header.height, header.width
         else:
             height, width = read_size(self.job.source)
@@ -112,7 +113,7 @@ class Work:
         """
         source = self.job.source
         with self.timed("decode"):
-            data = self.job.read()
+            data = self.job.read() if self.data is None else self.data
             self.header = header = read_header(data, text(source))
             self.upscaler.check_output(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)
@@ -123,6 +124,15 @@ class Work:
         samples = (1 if header.grey else 3) + header.alpha
         self.cost = (area + largest) * samples * header.frames * header.depth // 8
         return data
+
+    @property
+    def from_pipe(self) -> bool:
+        """Whether the input can be read once only, and may be waited for."""
+        return self.job.source is not None and self.job.source.is_fifo()
+
+    def fetch(self) -> None:
+        """Read a pipe, in a thread that Ctrl-C reaches."""
+        self.data = self.job.read()
 
     def decode(self, data: bytes) -> None:
         """Decode what :meth:`open` has read."""
@@ -167,6 +177,7 @@ class Work:
 
     def drop(self) -> None:
         """Let go of the pixels."""
+        self.data = None
         self.inputs = self.results = ()
         self.residual = None
 
@@ -183,7 +194,7 @@ class Work:
         return prod(self.size) * self.header.frames / 1e6
 
     def _rounds_to_8_bit(self) -> bool:
-        if self.header is None or self.header.depth == 8:
+        if self.status not in ("planned", "done") or self.header is None or self.header.depth == 8:
             return False
         kind = output_format(self.header.format, self.header.frames, self.options)
         return not FORMATS[kind].sixteen_bit

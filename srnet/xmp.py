@@ -11,12 +11,26 @@ _VALUE = rb"\s*(?:=\s*[\"']|>)\s*)\d+"  # of an attribute, or of an element
 _ORIENTATION = re.compile(rb"(\btiff:Orientation" + _VALUE)
 _WIDTH = re.compile(rb"(\b(?:tiff:ImageWidth|exif:PixelXDimension)" + _VALUE)
 _HEIGHT = re.compile(rb"(\b(?:tiff:ImageLength|exif:PixelYDimension)" + _VALUE)
+_PADDING = re.compile(rb"\s+(?=<\?xpacket end)")  # for programs that change it in place
 PNG_KEYWORD = b"XML:com.adobe.xmp"
+MOST = 1 << 24  # bytes of a packet that is kept; others hold no description but data
 
 
-def upright(xmp: bytes) -> bytes:
+def usable(xmp: object) -> bytes | None:
+    """What was found as a packet, if it is one and not absurdly large."""
+    return xmp if isinstance(xmp, bytes) and 0 < len(xmp) <= MOST else None
+
+
+def fitting(xmp: bytes | None, most: int) -> bytes | None:
+    """The packet if it has at most that many bytes, perhaps without its padding; else None."""
+    if xmp is not None and len(xmp) > most:
+        xmp = _PADDING.sub(b"\n", xmp)
+    return xmp if xmp is not None and len(xmp) <= most else None
+
+
+def upright(xmp: bytes | None) -> bytes | None:
     """The packet of a picture that has been turned as its EXIF asked."""
-    return _ORIENTATION.sub(rb"\g<1>1", xmp)
+    return None if xmp is None else _ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
 def sized(xmp: bytes | None, width: int, height: int) -> bytes | None:

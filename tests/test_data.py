@@ -25,6 +25,8 @@ def test_folder_and_manifest(rng: np.random.Generator, tmp_path: Path) -> None:
     data = describe(tmp_path, pictures, manifest)
     assert (data.pictures, data.licences) == (2, ("CC-BY-4.0", "CC0-1.0"))
     assert len(data.manifest_sha256) == 64
+    manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes())  # as spreadsheets write it
+    assert describe(tmp_path, pictures, manifest).licences == data.licences
     manifest.write_text("file,licence\ntrain/a.png,CC0-1.0\n")
     with pytest.raises(DataError, match=r"does not list b\.png with a licence"):
         describe(tmp_path, pictures, manifest)

@@ -44,6 +44,7 @@ def test_card_is_complete_and_true(name: str) -> None:
     assert card.training.hardware
     assert card.data.pictures > 300
     assert card.data.licences
+    assert card.licence == "CC-BY-SA-4.0"
     manifest = weights.folder() / card.data.manifest
     assert hashlib.sha256(manifest.read_bytes()).hexdigest() == card.data.manifest_sha256
     rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines()))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from srnet.cli.access import check_writable
 from srnet.cli.console import say
 from srnet.cli.options import STREAM
 from srnet.errors import OptionError
-from srnet.image import FORMATS, SUFFIXES, check_options, format_for, read_file
+from srnet.image import FORMATS, SUFFIXES, check_options, format_for
 from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
 from srnet.upscaler import Upscaler
@@ -37,7 +36,7 @@ def arrange(
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
-        return [_drained(_single(inputs, output, options, residuals))], 0
+        return [_single(inputs, output, options, residuals)], 0
     if output is None:
         raise OptionError("give -o: a file, a folder, or - for standard output")
     folder = Path(output)
@@ -54,14 +53,7 @@ def arrange(
         fields=fields,
         residuals=residuals,
     )
-    return [_drained(job) for job in jobs], ignored
-
-
-def _drained(job: Job) -> Job:
-    """With what a pipe holds, which this thread can wait for: Ctrl-C does not reach others."""
-    if job.source is None or not job.source.is_fifo():
-        return job
-    return replace(job, data=read_file(job.source))
+    return jobs, ignored
 
 
 def note_unused(jobs: Sequence[Job], options: Options) -> None:

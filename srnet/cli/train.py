@@ -153,6 +153,7 @@ class _Places:
 def _run(config: TrainConfig, places: _Places, licence: str | None) -> None:
     from srnet.device import distributed
     from srnet.train import Run
+    from srnet.weights import record
 
     output = places.output
     with distributed(config.device):
@@ -166,6 +167,8 @@ def _run(config: TrainConfig, places: _Places, licence: str | None) -> None:
         if run.iteration < config.iterations:
             _go_on(run, places)
         elif run.rank == 0:
+            if licence is not None:
+                record(output, {}, licence)
             say(f"srnet: {output} is finished: all {run.iteration} iterations were done before")
     if run.iteration < config.iterations:
         raise typer.Exit(INTERRUPTED)

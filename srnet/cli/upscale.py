@@ -129,7 +129,11 @@ def upscale(
     ] = None,
     strip_metadata: Annotated[
         bool,
-        flag("--strip-metadata", "Drop EXIF, dpi and colour profile (colours become sRGB).", _FILE),
+        flag(
+            "--strip-metadata",
+            "Drop EXIF, XMP, dpi and colour profile (colours become sRGB).",
+            _FILE,
+        ),
     ] = False,
     name: Annotated[
         str | None,

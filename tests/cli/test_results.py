@@ -155,6 +155,9 @@ def test_a_loss_of_depth_is_told(up, here, capsys):
     assert "16 bits rounded to 8" in said
     assert "1 rounded from 16 to 8 bits" in said
     assert json.loads(Path("new/folder/r.json").read_text())["files"][0]["rounded_to_8_bit"] is True
+    Path("cut.png").write_bytes(Path("deep.png").read_bytes()[:-30])
+    assert up("cut.png", "-o", "cut.jpg", "--report", "-") == 1
+    assert json.loads(capsys.readouterr().out)["files"][0]["rounded_to_8_bit"] is False
     assert up("deep.png", "-o", "deep2.png") == 0
     assert "rounded" not in capsys.readouterr().err
 

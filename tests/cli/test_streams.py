@@ -73,6 +73,9 @@ def test_a_pipe_is_read_once_and_waits_where_it_can_be_interrupted(here, tiny_we
     writer = subprocess.Popen(["cp", "a.png", "pipe.png"])
     assert up("pipe.png", "-o", "b.png") == 0
     assert (writer.wait(10), size(Path("b.png"))) == (0, (20, 16))
+    picture(here / "there" / "pipe.png")
+    assert up("pipe.png", "a.png", "-o", "there/") == 1  # refused, not waited for
+    assert size(here / "there" / "a.png") == (20, 16)
     command = ["upscale", "pipe.png", "-o", "out/", "-m", str(tiny_weights[2])]
     waiting = subprocess.Popen(
         [sys.executable, "-m", "srnet", *command], env={**os.environ, "PYTHONPATH": str(ROOT)}

@@ -130,6 +130,7 @@ def every(here, tiny_weights, monkeypatch):
     Path("bad.png").write_bytes(b"bad")
     Path("bad.safetensors").write_bytes(b"bad")
     picture(here / "photos" / "a.png", height=20, width=20)
+    picture(here / "small" / "a.png", height=12, width=12)
     (here / "empty").mkdir()
 
     def run(command: str) -> int:
@@ -154,6 +155,7 @@ def every(here, tiny_weights, monkeypatch):
             2,
             "no pictures under empty",
         ),
+        ("train photos -o b-x2.safetensors --patch 8 --validate small", 2, "SSIM needs 11 x 11"),
         ("train photos -o b-x2.safetensors --patch 8 --manifest no.csv", 2, "no.csv: No such file"),
         ("train photos -o b-x2.safetensors --patch 8 --logs bad.png", 2, "bad.png is a file"),
         ("train photos -o bad.png/b-x2.safetensors --patch 8", 2, "bad.png is a file"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import time
+
 import PIL.Image
 import pytest
 
@@ -29,10 +32,23 @@ def test_animations(lossless):
     assert {frame.lossless for frame in decode(data)} == {lossless}
 
 
+def file_of(parts: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WEBP" + parts
+
+
 def test_a_file_of_both_kinds_has_lost_something():
     exact, lossy = (encode([noise(8, 8, 3)], "webp", lossless=each)[12:] for each in (True, False))
-    assert is_lossless(b"RIFF____WEBP" + exact)
-    assert not is_lossless(b"RIFF____WEBP" + exact + lossy)
+    assert is_lossless(file_of(exact))
+    assert is_lossless(file_of(exact) + lossy)  # behind its end
+    assert not is_lossless(file_of(exact + lossy))
+
+
+def test_junk_is_not_walked_for_long():
+    exact = encode([noise(8, 8, 3)], "webp", lossless=True)[12:]
+    start = time.process_time()
+    assert is_lossless(file_of(exact + b"JUNK\0\0\0\0" * 5_000_000))
+    assert is_lossless(file_of(exact + b"ANMF\0\0\0\0" * 100_000))
+    assert time.process_time() - start < 1  # of 3 for all of it
 
 
 def test_what_is_damaged_or_no_webp_has_no_answer():

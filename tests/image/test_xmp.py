@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from PIL.PngImagePlugin import PngInfo
 
 from srnet import xmp
 from srnet.image import FORMATS, decode, encode, read_header, to_pil
-from tests.image.support import exif, frames_of, noise, pillow
+from tests.image.support import chunk, exif, frames_of, noise, pillow
 
 PACKET = (
     '<?xpacket begin="\ufeff"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description xmp:Rating="4" '
@@ -84,3 +88,51 @@ def test_all_else_stays():
     assert xmp.upright(b"<tiff:Orientation> 8</tiff:Orientation>") == (
         b"<tiff:Orientation> 1</tiff:Orientation>"
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("tag", [1, 6])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_turned_tiff_is_turned_once(name, tag, dtype):
+    """Pillow asks XMP where EXIF is silent, and so would turn the result again."""
+    found = decode(tiff(tag, dtype))[0]
+    sides = (found.width, found.height)
+    assert sides == ((9, 7) if tag == 1 else (7, 9))
+    with PIL.Image.open(io.BytesIO(encode([found], name))) as written:
+        shown = PIL.ImageOps.exif_transpose(written)
+    assert shown.size == (sides if tag == 6 or name == "tiff" else (7, 9))  # as XMP said, not we
+
+
+def tiff(tag: int, dtype) -> bytes:
+    data = encode([replace(noise(7, 9, 3, dtype), xmp=PACKET)], "tiff")
+    entry = struct.pack("<HHII", 274, 3, 1, 1)
+    assert data.count(entry) == 1
+    return data.replace(entry, struct.pack("<HHII", 274, 3, 1, tag))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("image", [noise(7, 9, 3), noise(7, 9, 3, np.uint16)], ids=["8", "16"])
+def test_it_is_found_after_the_pixels_of_a_png(image, packed):
+    text = zlib.compress(PACKET) if packed else PACKET
+    late = b"XML:com.adobe.xmp\0" + bytes([packed, 0]) + b"en\0title\0" + text
+    for frames in ([image], frames_of(3, 3)):
+        data = encode(frames, "png")
+        assert decode(data[:-12] + chunk(b"iTXt", late) + data[-12:])[0].xmp == PACKET
+        assert decode(data[:-12] + chunk(b"iTXt", late[:21]) + data[-12:])[0].xmp is None
+
+
+def test_what_a_jpeg_cannot_hold_is_left_out_there_and_its_padding_first():
+    end = b'<?xpacket end="w"?>'
+    padded = replace(noise(9, 9, 3), xmp=PACKET + b" " * 70_000 + end)
+    full = replace(padded, xmp=PACKET + b"x" * 70_000 + end)
+    assert b"Rating" in decode(encode([padded], "jpeg"))[0].xmp
+    assert decode(encode([full], "jpeg"))[0].xmp is None
+    assert len(decode(encode([full], "webp"))[0].xmp) > 70_000
+    vast = replace(padded, xmp=b"x" * (xmp.MOST + 1))
+    assert decode(encode([vast], "tiff"))[0].xmp is None
+
+
+def test_a_packet_that_is_no_text_is_no_reason_to_fail():
+    frames = [replace(frame, xmp=b"\xff\xfe<") for frame in frames_of(3, 3)]
+    assert decode(encode(frames, "png"))[0].xmp is None
+    assert decode(encode(frames[:1], "png"))[0].xmp == b"\xff\xfe<"

@@ -98,6 +98,17 @@ def test_the_licence_is_that_of_the_weights_it_starts_from(tmp_path: Path) -> No
     assert Run(CONFIG, tmp_path / "tiny-x2.safetensors").licence == "CC0-1.0"
 
 
+def test_the_licence_goes_on_with_the_run(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run = Run(CONFIG)
+    run.licence = "CC0-1.0"
+    train(run, patches(pictures, CONFIG), output, data=Data(), stopping=lambda: run.iteration == 3)
+    run_through(CONFIG, pictures, output)
+    assert weights.read_card(output).licence == "CC0-1.0"
+    weights.record(output, {"validation psnr": 9.0}, "CC-BY-4.0")
+    assert weights.read_card(output).licence == "CC-BY-4.0"
+
+
 def test_checkpoints_from_before_a_setting_resume(
     pictures: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import os
 import pickle
 from pathlib import Path
 
@@ -227,6 +229,7 @@ def test_an_upscaler_says_what_it_is_and_stays_in_its_process(fake_engine: type)
     assert repr(up).startswith("<srnet.Upscaler of ")
     with pytest.raises(TypeError, match=r"call srnet\.load in each"):
         pickle.dumps(up)
+    assert copy.copy(up).engines == up.engines
 
 
 def test_a_path_is_wanted_and_its_folder_is_made(tmp_path: Path, tiny_weights: dict) -> None:
@@ -234,5 +237,6 @@ def test_a_path_is_wanted_and_its_folder_is_made(tmp_path: Path, tiny_weights: d
         srnet.upscale(np.zeros((4, 4), np.uint8), tmp_path / "a.png")
     PIL.Image.new("L", (4, 4)).save(tmp_path / "a.png")
     target = tmp_path / "new" / "folder" / "b.png"
-    assert srnet.upscale(tmp_path / "a.png", target, model=tiny_weights[2]) == target
+    (entry,) = os.scandir(tmp_path)
+    assert srnet.upscale(entry, target, model=tiny_weights[2]) == target
     assert target.is_file()

@@ -1,0 +1,69 @@
+"""The chunks of a PNG, where Pillow and OpenCV do not see or trust too much."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import takewhile
+
+from srnet.xmp import MOST, PNG_KEYWORD, usable
+
+_MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
+_XMP = PNG_KEYWORD + b"\0"
+
+
+def bare_png(data: bytes) -> bytes:
+    """The same PNG with nothing but its pixels, for a decoder that trusts what it is given.
+
+    OpenCV takes seconds to allocate what a chunk's length promises, prints what it dislikes,
+    and would read all that follows. ``ValueError`` when a chunk is damaged.
+    """
+    kept = []
+    for kind, start, end in _chunks(data):
+        if kind in (b"IHDR", b"tRNS", b"IDAT", b"IEND"):
+            (crc,) = struct.unpack_from(">I", data, end - 4)
+            if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != crc:
+                raise ValueError(f"its {kind.decode()} chunk is damaged")
+            kept.append(memoryview(data)[start:end])
+        if kind == b"IEND":
+            return data[:8] + b"".join(kept)
+    raise ValueError("it ends too early")
+
+
+def exif(data: bytes | mmap.mmap) -> bytes | None:
+    """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
+    found = (data[start + 8 : end - 4] for k, start, end in _chunks(data) if k == b"eXIf")
+    return next(found, None)
+
+
+def xmp(data: bytes) -> bytes | None:
+    """The XMP packet, which may come after the pixels too, packed or not."""
+    for kind, start, end in _chunks(data):
+        if kind != b"iTXt" or not data.startswith(_XMP, start + 8):
+            continue
+        packed, rest = data[start + 8 + len(_XMP)], data[start + 10 + len(_XMP) : end - 4]
+        text = rest.split(b"\0", 2)[2:]  # after the language and the translated keyword
+        if text and packed:
+            return usable(zlib.decompressobj().decompress(text[0], MOST + 1))
+        return usable(text[0]) if text else None
+    return None
+
+
+def before_pixels(data: bytes) -> dict[bytes, bytes]:
+    """The contents of what precedes the pixels of a PNG, by kind."""
+    chunks = takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data))
+    return {kind: data[start + 8 : end - 4] for kind, start, end in chunks}
+
+
+def _chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of every chunk that is there in full."""
+    start, left = 8, _MOST_CHUNKS
+    while start + 12 <= len(data) and left:
+        length, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 12 + length
+        if end > len(data):
+            return
+        yield kind, start, end
+        start, left = end, left - 1
