@@ -41,12 +41,16 @@ def exif(data: bytes | mmap.mmap) -> bytes | None:
 def xmp(data: bytes) -> bytes | None:
     """The XMP packet, which may come after the pixels too, packed or not."""
     for kind, start, end in _chunks(data):
-        if kind != b"iTXt" or not data.startswith(_XMP, start + 8):
+        body = data[start + 8 : end - 4] if kind == b"iTXt" else b""
+        if not body.startswith(_XMP):
             continue
-        packed, rest = data[start + 8 + len(_XMP)], data[start + 10 + len(_XMP) : end - 4]
+        packed, rest = body[len(_XMP) : len(_XMP) + 1], body[len(_XMP) + 2 :]
         text = rest.split(b"\0", 2)[2:]  # after the language and the translated keyword
-        if text and packed:
-            return usable(zlib.decompressobj().decompress(text[0], MOST + 1))
+        try:
+            if text and packed != b"\0":
+                return usable(zlib.decompressobj().decompress(text[0], MOST + 1))
+        except zlib.error:  # damaged metadata is no reason to refuse the picture
+            return None
         return usable(text[0]) if text else None
     return None
 

@@ -203,9 +203,8 @@ class Upscaler:
         options = self._chosen(options)
         name = str(image) if isinstance(image, str | Path) else "picture"
         data = read_file(Path(image)) if isinstance(image, str | Path) else image
-        if isinstance(data, bytearray):
+        if isinstance(data, bytes | bytearray):
             data = bytes(data)
-        if isinstance(data, bytes):
             self.check(read_header(data, name), options)
             data = self.decode(data, name, options)[0]
         image = from_kind(data)

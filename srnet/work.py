@@ -128,7 +128,10 @@ class Work:
     @property
     def from_pipe(self) -> bool:
         """Whether the input can be read once only, and may be waited for."""
-        return self.job.source is not None and self.job.source.is_fifo()
+        try:
+            return self.job.source is not None and self.job.source.is_fifo()
+        except OSError:  # reading it will tell why
+            return False
 
     def fetch(self) -> None:
         """Read a pipe, in a thread that Ctrl-C reaches."""

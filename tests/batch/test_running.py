@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import srnet.naming
 import srnet.work
 from srnet.batch import preview, run
 from srnet.errors import PictureError
@@ -180,3 +181,20 @@ def test_reading_problems_name_the_file(tmp_path, fake_engine):
     work = srnet.work.Work(Job(tmp_path / "no.png", None), Upscaler([fake_engine()]), Options())
     with pytest.raises(PictureError, match=r"no\.png"):
         work.open()
+
+
+def test_a_pipe_that_cannot_be_read_stops_no_other(tmp_path, fake_engine, monkeypatch):
+    jobs = jobs_for(tmp_path, tmp_path / "out", 2)
+    jobs[0].source.unlink()
+    os.mkfifo(jobs[0].source)
+    read = srnet.naming.read_file
+
+    def refuse(path):
+        if path == jobs[0].source:
+            raise PictureError(f"cannot read {path}: Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(srnet.naming, "read_file", refuse)
+    report = run(jobs, Upscaler([fake_engine()]), Options())
+    assert [row.status for row in report.rows] == ["failed", "done"]
+    assert report.rows[0].error.endswith("Permission denied")

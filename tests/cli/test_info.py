@@ -86,6 +86,7 @@ def test_defaults_are_those_of_the_library():
     told = {n: p.default for n, p in inspect.signature(upscale).parameters.items()}
     for name in ("strength", "ensemble", "subsampling", "png_level", "tile"):
         assert told[name] == getattr(library, name), name
+    assert (told["lossless"] or None) == library.lossless  # a flag cannot say no
     assert told["max_megapixels"] * 1e6 == library.max_pixels
     for name in (
         "strength",

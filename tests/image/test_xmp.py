@@ -118,7 +118,11 @@ def test_it_is_found_after_the_pixels_of_a_png(image, packed):
     for frames in ([image], frames_of(3, 3)):
         data = encode(frames, "png")
         assert decode(data[:-12] + chunk(b"iTXt", late) + data[-12:])[0].xmp == PACKET
-        assert decode(data[:-12] + chunk(b"iTXt", late[:21]) + data[-12:])[0].xmp is None
+        for damaged in (late[:18], late[:21], late[:-9] if packed else late[:19]):
+            found = decode(data[:-12] + chunk(b"iTXt", damaged) + data[-12:])[0]
+            assert found.xmp is None or PACKET.startswith(found.xmp)
+        garbled = late[:18] + b"\1\0en\0title\0no stream"
+        assert decode(data[:-12] + chunk(b"iTXt", garbled) + data[-12:])[0].xmp is None
 
 
 def test_what_a_jpeg_cannot_hold_is_left_out_there_and_its_padding_first():

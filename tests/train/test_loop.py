@@ -76,9 +76,7 @@ def test_other_habits_do_resume(pictures: list[np.ndarray], tmp_path: Path) -> N
     assert run_through(habits, pictures, output) == []  # it was at its end
 
 
-def test_a_network_that_is_lost_is_not_saved(
-    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_that_is_lost_is_not_saved(pictures: list[np.ndarray], tmp_path: Path) -> None:
     output = tmp_path / "tiny-x2.safetensors"
     with pytest.raises(TrainingError, match="take a lower --lr"):
         run_through(replace(CONFIG, lr=1e9), pictures, output)
