@@ -20,6 +20,7 @@ from PIL import ImageCms
 
 from srnet import pngchunks, pngcolour, webp
 from srnet.exif import upright
+from srnet.tiffpages import later_pages
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
 
@@ -85,6 +86,7 @@ class Header:
     grey: bool = False
     alpha: bool = False
     lossless: bool = False  # WebP that lost nothing; other formats do not say
+    pages_left_out: int = 0  # of a TIFF, which is read to its first page only
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def open_picture(data: bytes) -> Source:
         grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
         lossless=webp.is_lossless(data),
+        pages_left_out=later_pages(data) if kind == "TIFF" else 0,
     )
     return Source(pil, header, exif, orientation, upright_xmp(xmp) if orientation > 1 else xmp)
 

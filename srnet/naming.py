@@ -59,8 +59,8 @@ def check_present(inputs: Iterable[Path]) -> None:
         raise OptionError(f"there is no {', no '.join(missing)}: check the path")
 
 
-def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], int]:
-    """The pictures among ``inputs`` (files and folders), and how many others were ignored.
+def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[Found], list[Path]]:
+    """The pictures among ``inputs`` (files and folders), and what else was there: ignored.
 
     A named file is always taken. Folders are searched through and through, sorted by name,
     for suffixes of pictures; hidden files and folders and the folders ``leave_out`` are
@@ -73,18 +73,18 @@ def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[F
     check_present(inputs)
     skipped = {os.path.realpath(folder) for folder in leave_out}
     found: dict[tuple[Path, Path], Found] = {}
-    ignored = 0
+    ignored: list[Path] = []
     for path in inputs:
         for item in _walk(path, skipped) if path.is_dir() else [Found(path)]:
-            if item is None:
-                ignored += 1
+            if isinstance(item, Path):
+                ignored.append(item)
             else:
                 found.setdefault((item.path.absolute(), item.folder), item)
     return list(found.values()), ignored
 
 
-def _walk(root: Path, skipped: set[str]) -> Iterator[Found | None]:
-    """The pictures under ``root``; None for each file that is not one, or link to a folder."""
+def _walk(root: Path, skipped: set[str]) -> Iterator[Found | Path]:
+    """The pictures under ``root``; of what is none, and of links to folders, the mere path."""
     unreadable: list[Path] = []
 
     def note(error: OSError) -> None:
@@ -99,12 +99,12 @@ def _walk(root: Path, skipped: set[str]) -> Iterator[Found | None]:
         )
         for name in folders:
             if (here / name).is_symlink():  # may lead in a circle, or out of the tree
-                yield None
+                yield here / name
         for name in sorted(files):
             path = here / name
             picture = path.suffix.lower() in SUFFIXES and not name.startswith(".")
             usable = picture and (path.is_file() or path.is_symlink())  # no pipes or devices
-            yield Found(path, here.relative_to(root), named=False) if usable else None
+            yield Found(path, here.relative_to(root), named=False) if usable else path
     for path in unreadable:
         yield Found(path, path.parent.relative_to(root) if path != root else Path(), named=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TypedDict
 
 from srnet.errors import OptionError
 from srnet.image import FORMATS, PNG_LEVEL, SUBSAMPLINGS, check_options
@@ -48,6 +49,27 @@ _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {  # option: its type,
 }
 _OPTIONAL = {"scale", "width", "height", "fit", "format", "quality", "lossless", "background"}
 _OPTIONAL |= {"batch_pixels"}
+
+
+class OptionWords(TypedDict, total=False):
+    """The fields of :class:`Options` as keywords, for those who check types or complete names."""
+
+    scale: float | None
+    width: int | None
+    height: int | None
+    fit: tuple[int, int] | None
+    strength: float
+    ensemble: int
+    format: str | None
+    quality: int | None
+    lossless: bool | None
+    subsampling: str
+    png_level: int
+    keep_metadata: bool
+    background: tuple[int, int, int] | None
+    tile: int
+    batch_pixels: int | None
+    max_pixels: int
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError, OutputError
 from srnet.image import format_for, read_file, write_atomic
 from srnet.openvino_engine import OpenVINOEngine, preferred
-from srnet.options import Options
+from srnet.options import Options, OptionWords
 from srnet.upscaler import Progress, Upscaler
 from srnet.weights import DEFAULT_FAMILY, find
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in `typing` from Python 3.11 on
 
 _EXAMPLES = {"model": DEFAULT_FAMILY, "device": "cpu", "precision": "auto", "engine": "auto"}
 ENGINES = ("auto", "torch", "openvino")
@@ -26,7 +29,7 @@ def load(
     precision: str = "auto",
     engine: str = "auto",
     turnstile: Turnstile | None = None,
-    **options: Any,
+    **options: Unpack[OptionWords],
 ) -> Upscaler:
     """An upscaler for a family of weights; nothing heavy happens before its first picture.
 
@@ -70,7 +73,7 @@ def upscale(
     engine: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[OptionWords],
 ) -> Path:
     """Upscale a picture file to another; the suffix of ``target`` says the format.
 
@@ -97,7 +100,7 @@ def upscale(
     return target
 
 
-def changed(options: Options, changes: dict[str, Any]) -> Options:
+def changed(options: Options, changes: OptionWords) -> Options:
     """Options with some fields replaced.
 
     Raises:

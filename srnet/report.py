@@ -36,6 +36,7 @@ class Row:
     consistency_db: float | None = None  # see srnet.metrics.consistency; first frame
     residual: str | None = None  # where its picture was written, or would be
     rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the output 8
+    pages_left_out: int = 0  # of a TIFF: all but the first
     error: str | None = None
 
     @property
@@ -59,7 +60,7 @@ class Report:
     seconds: float = 0.0  # from the first picture to the last
     interrupted: bool = False
     dry_run: bool = False  # nothing was made, only planned
-    ignored: int = 0  # files in the folders that are not pictures, and links to folders
+    ignored: Sequence[str] = ()  # files in the folders that are no pictures, links to folders
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
@@ -101,7 +102,7 @@ class Report:
                 "totals": {
                     **self.counts(),
                     "planned": self.planned,
-                    "ignored": self.ignored,
+                    "ignored": len(self.ignored),
                     "output_megapixels": round(self.megapixels, 3),
                     "megapixels_per_second": _rate(self.megapixels, self.seconds),
                     "network_busy": round(self.network_busy, 3),
@@ -111,6 +112,7 @@ class Report:
                     },
                 },
                 "files": [asdict(row) for row in self.rows],
+                "ignored": list(self.ignored),
             },
             indent=1,
         )

@@ -213,6 +213,7 @@ class Work:
             frames=self.header.frames if self.header else None,
             models=self.models,
             rounded_to_8_bit=self._rounds_to_8_bit(),
+            pages_left_out=self.header.pages_left_out if self.header else 0,
             seconds={stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
             error=self.error,
         )

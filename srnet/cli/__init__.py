@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -87,7 +86,7 @@ def _explained(error: Exception, given: Sequence[str]) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # typer's own usage errors, whose class has moved
         files = [word for word in given if word.startswith("-") and os.path.lexists(word)]
         hint = f" (if the file is meant: ./{files[0]})" if files else ""
-        return UNUSABLE, _wrong_usage(error) + hint
+        return UNUSABLE, _wrong_usage(error, given) + hint
     if isinstance(error, _UNUSABLE):
         return UNUSABLE, str(error)
     if isinstance(error, SRNetError):
@@ -101,7 +100,7 @@ def _explained(error: Exception, given: Sequence[str]) -> tuple[int, str]:
     )
 
 
-def _wrong_usage(error: Any) -> str:
+def _wrong_usage(error: Any, given: Sequence[str]) -> str:
     """What typer refuses, with the help of the option: its own words are for programmers."""
     option = getattr(error, "param", None)
     if option is None:
@@ -109,10 +108,20 @@ def _wrong_usage(error: Any) -> str:
     name = "" if option.param_type_name == "argument" else f"{option.opts[-1]} "
     if not error.message:
         return f"missing {name}{option.metavar}: {option.help}"
-    given = re.match(r"'.*?'", error.message)  # typer quotes it first, where there is one
+    value = _value_of(option.opts, given)
     return f"wrong value for {name}{option.metavar}: {option.help}" + (
-        f" Not {given[0]}." if given else ""
+        "" if value is None else f" Not {value!r}."
     )
+
+
+def _value_of(names: Sequence[str], given: Sequence[str]) -> str | None:
+    """What an option was last given, as far as that can be told without its parser."""
+    found = None
+    for word, following in zip(given, [*given[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names:
+            found = value if equals else following
+    return found
 
 
 def _print_version(wanted: bool) -> None:

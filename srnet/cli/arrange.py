@@ -25,8 +25,8 @@ def arrange(
     pattern: str | None,
     model: str,
     residuals: Path | None,
-) -> tuple[list[Job], int]:
-    """The jobs, and how many files in the folders are no pictures.
+) -> tuple[list[Job], list[str]]:
+    """The jobs, and what in the folders is no picture.
 
     Raises:
         OptionError: inputs are missing, or inputs and output do not go together.
@@ -36,7 +36,7 @@ def arrange(
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
         if pattern is not None:
             raise OptionError("--name is for output folders: here -o says the name")
-        return [_single(inputs, output, options, residuals)], 0
+        return [_single(inputs, output, options, residuals)], []
     if output is None:
         raise OptionError("give -o: a file, a folder, or - for standard output")
     folder = Path(output)
@@ -53,7 +53,7 @@ def arrange(
         fields=fields,
         residuals=residuals,
     )
-    return jobs, ignored
+    return jobs, [str(path) for path in ignored]
 
 
 def note_unused(jobs: Sequence[Job], options: Options) -> None:

@@ -44,6 +44,8 @@ def summary(row: Row) -> str:
         text += "  " + " -> ".join(sizes) + ("  smaller than the input" if row.shrunk else "")
     if row.rounded_to_8_bit:
         text += "  16 bits rounded to 8"
+    if row.pages_left_out:
+        text += f"  without {row.pages_left_out} more page{'s' * (row.pages_left_out > 1)}"
     if row.status != "done":
         return f"{text}  {row.status}" + (f", residual: {row.residual}" if row.residual else "")
     seconds = sum(row.seconds.values())
@@ -67,7 +69,7 @@ def print_plan(report: Report) -> None:
 def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
     """Print how it ended, or would end, and return the exit code."""
     if not report.rows:
-        ignored = f" ({report.ignored} {_IGNORED})" if report.ignored else ""
+        ignored = f" ({len(report.ignored)} {_IGNORED})" if report.ignored else ""
         say(f"srnet: error: no pictures there{ignored}")
         return NOTHING_DONE
     made = "would not be made" if report.dry_run else "not made"
@@ -101,8 +103,10 @@ def _totals(report: Report) -> str:
         counts.append(f"{added} residual{'s' * (added > 1)} {verb} of results that were there")
     if rounded := sum(row.rounded_to_8_bit for row in made):
         counts.append(f"{rounded} rounded from 16 to 8 bits")
+    if pages := sum(row.pages_left_out for row in made):
+        counts.append(f"{pages} page{'s' * (pages > 1)} of TIFFs left out")
     if report.ignored:
-        counts.append(f"{report.ignored} {_IGNORED}")
+        counts.append(f"{len(report.ignored)} {_IGNORED}")
     text = ", ".join(counts)
     if not report.megapixels:
         return text

@@ -30,7 +30,9 @@ def test_find_walks_folders_and_ignores_what_is_no_picture(tmp_path):
         ("sub/c.webp", "sub"),
         ("sub/deep/d.bmp", "sub/deep"),
     ]
-    assert ignored == 4  # three hidden files and the notes; .git is not entered
+    assert [path.relative_to(tmp_path).as_posix() for path in ignored] == [
+        *(".0123.part", ".DS_Store", ".hidden.png", "notes.txt")  # .git is not entered
+    ]
 
 
 def test_find_takes_named_files_whatever_they_are_called(tmp_path):
@@ -39,7 +41,7 @@ def test_find_takes_named_files_whatever_they_are_called(tmp_path):
     found, ignored = find([tmp_path / "notes.txt", tmp_path / ".hidden", tmp_path / "notes.txt"])
     assert [f.path.name for f in found] == ["notes.txt", ".hidden"]  # each once
     assert all(f.named for f in found)
-    assert ignored == 0
+    assert not ignored
 
 
 def test_find_names_every_missing_input(tmp_path):
@@ -56,7 +58,7 @@ def test_find_survives_links_in_a_circle_pipes_and_broken_links(tmp_path):
     os.mkfifo(folder / "pipe.png")
     found, ignored = find([folder])
     assert [f.path.name for f in found] == ["gone.png", "self.png", "a.png"]
-    assert ignored == 2  # the pipe, and the link to a folder
+    assert [path.name for path in ignored] == ["pipe.png", "loop"]
 
 
 def test_find_leaves_out_the_output_folder_but_not_the_input_itself(tmp_path):
@@ -88,5 +90,5 @@ def test_find_takes_pictures_of_several_views(tmp_path):
     views[0].save(tmp_path / "a.mpo", "MPO", save_all=True, append_images=views[1:])
     found, ignored = find([tmp_path], [])
     assert [item.path.name for item in found] == ["a.mpo"]
-    assert ignored == 0
+    assert not ignored
     assert decode((tmp_path / "a.mpo").read_bytes())[0].rgb.shape == (8, 9, 3)

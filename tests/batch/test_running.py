@@ -149,7 +149,7 @@ def test_report_json():
         Row("b.png", "p.png", "failed", error="why"),
         Row("c.png", "q.png", "pending"),
     ]
-    report = Report(rows, 2.0, interrupted=True, ignored=4, settings={"scale": 2.0})
+    report = Report(rows, 2.0, interrupted=True, ignored=[name], settings={"scale": 2.0})
     text = report.to_json()
     assert text.isascii()
     found = json.loads(text)
@@ -159,7 +159,8 @@ def test_report_json():
     assert found["settings"] == {"scale": 2.0}
     assert found["interrupted"] is True
     totals = found["totals"]
-    assert (totals["done"], totals["failed"], totals["pending"], totals["ignored"]) == (1, 1, 1, 4)
+    assert (totals["done"], totals["failed"], totals["pending"], totals["ignored"]) == (1, 1, 1, 1)
+    assert found["ignored"] == [name]
     assert totals["output_megapixels"] == pytest.approx(48e-6, abs=1e-3)
     assert totals["network_busy"] == 0.75
     assert totals["seconds"]["total"] == 2.0

@@ -162,6 +162,18 @@ def test_a_loss_of_depth_is_told(up, here, capsys):
     assert "rounded" not in capsys.readouterr().err
 
 
+def test_pages_that_are_left_out_are_told(up, here, capsys):
+    pages = [PIL.Image.fromarray(pixels()) for _ in range(3)]
+    pages[0].save("scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save("one.tif")
+    assert up("scan.tif", "one.tif", "-o", "out", "--report", "r.json") == 0
+    said = capsys.readouterr().err
+    assert "scan.tif -> out/scan.tif  10x8 -> 20x16  without 2 more pages" in said
+    assert "2 pages of TIFFs left out" in said
+    scan, one = json.loads(Path("r.json").read_text())["files"]
+    assert (scan["pages_left_out"], one["pages_left_out"]) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "note"),
     [

@@ -58,6 +58,8 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "-s", "17"], "from 1 to 16"),
         (["a.png", "-o", "out", "-s", "2", "--width", "9"], "give one of scale"),
         (["a.png", "-o", "out", "--width", "0"], "at least 1 pixel"),
+        (["a.png", "-o", "out", "--scale", "2,5"], "Not '2,5'"),
+        (["a.png", "-o", "out", "--width=2x"], "Not '2x'"),
         (["a.png", "-o", "out", "--fit", "12"], "--fit is WIDTHxHEIGHT"),
         (["a.png", "-o", "out", "--strength", "2"], "strength must be"),
         (["a.png", "-o", "out", "--ensemble", "3"], "ensemble must be 1, 2, 4 or 8, not 3"),

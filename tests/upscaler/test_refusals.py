@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import os
 import pickle
@@ -18,7 +19,7 @@ from srnet.batch import run
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
 from srnet.image import Image, read_header
 from srnet.naming import Job
-from srnet.options import Options
+from srnet.options import Options, OptionWords
 from srnet.upscaler import Upscaler
 from tests.upscaler.support import png
 
@@ -87,6 +88,12 @@ def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: n
     assert read_header(target.read_bytes(), "").width == 58
     with pytest.raises(PictureError, match=r"missing\.png"):
         srnet.upscale(tmp_path / "missing.png", tmp_path / "x.png", model=model)
+
+
+def test_what_type_checkers_know_as_options_are_the_options():
+    known = {field.name: field.type for field in dataclasses.fields(Options)}
+    words = OptionWords.__annotations__
+    assert {name: word.__forward_arg__ for name, word in words.items()} == known
 
 
 @pytest.mark.parametrize(
