@@ -7,6 +7,7 @@ visible surroundings.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,35 +15,58 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+_STRIP_PIXELS = 2**18  # looked at at a time: whole pictures of floats would be many times the input
+
 
 def fill_hidden(rgb: Array, alpha: Array) -> Array:
     """``rgb`` (H, W, C) with new colour where ``alpha`` (H, W) is 0; the rest is untouched.
 
     Pull-push (Gortler et al., "The lumigraph", 1996): averages of the visible pixels on ever
-    coarser grids, and each hidden pixel takes the finest that saw anything.
+    coarser grids, and each hidden pixel takes the finest that saw anything. Beside the result it
+    needs about five bytes for each pixel of RGB.
     """
-    hidden = alpha == 0
-    if not hidden.any() or hidden.all():
+    visible = alpha > 0
+    if visible.all() or not visible.any():
         return rgb
-    coarse = _pull(rgb.astype(np.float32), (~hidden).astype(np.float32))
-    filled = rgb.copy()
-    rows, columns = np.nonzero(hidden)
-    found = coarse[rows // 2, columns // 2]
-    filled[rows, columns] = (found + 0.5).astype(rgb.dtype)
-    return filled
+    coarse = _pull(rgb, visible)
+    coarse += np.float32(0.5)  # for the rounding
+    return _filled(rgb.copy(), visible, coarse)
 
 
-def _pull(colour: Array, weight: Array) -> Array:
+def _pull(colour: Array, seen: Array) -> Array:
     """Half-size averages, each hole filled from the coarser grids; (ceil(H/2), ceil(W/2), C)."""
-    total = _sum_2x2(colour * weight[..., None])
-    count = _sum_2x2(weight[..., None])
-    mean = total / np.maximum(count, 1)
-    seen = count[..., 0] > 0
-    if not seen.all():
-        coarser = _pull(mean, seen.astype(np.float32))
-        rows, columns = np.nonzero(~seen)
-        mean[rows, columns] = coarser[rows // 2, columns // 2]
-    return np.asarray(mean, np.float32)
+    mean, found = _halved(colour, seen)
+    return mean if found.all() else _filled(mean, found, _pull(mean, found))
+
+
+def _halved(colour: Array, seen: Array) -> tuple[Array, Array]:
+    """Averages over 2 x 2 of what is ``seen``, float32, and where there was any."""
+    height, width, channels = colour.shape
+    half = ((height + 1) // 2, (width + 1) // 2)
+    mean, found = np.empty((*half, channels), np.float32), np.empty(half, bool)
+    for top, bottom in _pairs_of_rows(height, width):
+        weight = seen[top:bottom, :, None].astype(np.float32)
+        total, count = _sum_2x2(colour[top:bottom] * weight), _sum_2x2(weight)
+        mean[top // 2 : (bottom + 1) // 2] = total / np.maximum(count, 1)
+        found[top // 2 : (bottom + 1) // 2] = count[..., 0] > 0
+    return mean, found
+
+
+def _filled(colour: Array, seen: Array, coarse: Array) -> Array:
+    """``colour``, changed in place where it is not ``seen`` to that of the grid twice as coarse."""
+    for top, bottom in _pairs_of_rows(*seen.shape):
+        holes = ~seen[top:bottom]
+        if holes.any():
+            near = coarse[top // 2 : (bottom + 1) // 2].repeat(2, 0).repeat(2, 1)
+            colour[top:bottom][holes] = near[: bottom - top, : seen.shape[1]][holes]
+    return colour
+
+
+def _pairs_of_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Cut rows into (top, bottom) pieces that begin at even ones."""
+    step = 2 * max(1, _STRIP_PIXELS // 2 // width)
+    for top in range(0, height, step):
+        yield top, min(top + step, height)
 
 
 def _sum_2x2(values: Array) -> Array:

@@ -20,7 +20,8 @@ from PIL import ImageCms
 
 from srnet import pngchunks, pngcolour, webp
 from srnet.exif import upright
-from srnet.tiffpages import later_pages
+from srnet.pixels import resolution
+from srnet.structure import check_scans, check_tiles, gif_extent, later_pages
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
 
@@ -43,8 +44,7 @@ FOREIGN = (
     ImageCms.PyCMSError,
 )
 
-_MAX_JPEG_SCANS = 100  # real progressive files have about ten; each one costs a whole pass
-EXIF_IFD, GPS_IFD, ORIENTATION = 0x8769, 0x8825, 0x0112
+EXIF_IFD, GPS_IFD, ORIENTATION, _TILE = 0x8769, 0x8825, 0x0112, (0x0142, 0x0143)
 _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
@@ -98,6 +98,7 @@ class Source:
     exif: bytes | None = None
     orientation: int = 1  # still to be applied
     xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None  # see ``Image``
 
 
 def format_of(data: bytes) -> str | None:
@@ -119,7 +120,7 @@ def open_picture(data: bytes) -> Source:
         raise ValueError("unknown signature" if data else "the file is empty")
     quiet_pillow()
     if kind == "GIF":
-        width, height, frames = _gif_extent(data)
+        width, height, frames = gif_extent(data)
     pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
@@ -132,8 +133,7 @@ def open_picture(data: bytes) -> Source:
         icc = pngcolour.profile(pngchunks.before_pixels(data), pil.mode in _GREY)
         if icc is not None:
             pil.info["icc_profile"] = icc
-    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
-        raise ValueError("absurdly many scans")
+    _check_parts(pil, data)
     exif, orientation = upright(pngchunks.exif(data) if kind == "PNG" else raw_exif(pil))
     if orientation >= 5:
         width, height = height, width
@@ -148,7 +148,23 @@ def open_picture(data: bytes) -> Source:
         lossless=webp.is_lossless(data),
         pages_left_out=later_pages(data) if kind == "TIFF" else 0,
     )
-    return Source(pil, header, exif, orientation, upright_xmp(xmp) if orientation > 1 else xmp)
+    xmp = upright_xmp(xmp) if orientation > 1 else xmp
+    dpi = resolution(pil, max(orientation, tiff_turn(pil)))
+    return Source(pil, header, exif, orientation, xmp, dpi)
+
+
+def tiff_turn(pil: Any) -> int:
+    """The orientation by which decoders will turn the pixels of a TIFF, and no more; else 1."""
+    turn = pil.tag_v2.get(ORIENTATION, 1) if pil.format == "TIFF" else 1
+    return turn if turn in range(1, 9) else 1
+
+
+def _check_parts(pil: Any, data: bytes) -> None:
+    if pil.format in ("JPEG", "MPO"):
+        check_scans(data)
+    if pil.format == "TIFF":
+        width, height = (int(pil.tag_v2.get(tag, 0)) for tag in _TILE)
+        check_tiles(width, height, pil.width * pil.height)
 
 
 def _taken_xmp(pil: Any, data: bytes) -> bytes | None:
@@ -156,7 +172,7 @@ def _taken_xmp(pil: Any, data: bytes) -> bytes | None:
     found = usable(pil.info.pop("xmp", None))
     if pil.format == "PNG":
         return pngchunks.xmp(data)
-    if pil.format == "TIFF" and pil.tag_v2.get(ORIENTATION, 1) != 1:  # decoders will heed it
+    if tiff_turn(pil) != 1:
         return upright_xmp(found)
     return found
 
@@ -227,42 +243,34 @@ def raw_exif(pil: Any) -> bytes | None:
     if getattr(pil, "tag_v2", None) is None:
         return None
     try:
-        found, kept = pil.getexif(), PIL.Image.Exif()
-        kept.update({tag: found[tag] for tag in DESCRIPTIVE if tag in found})
-        for group in (EXIF_IFD, GPS_IFD):
-            kept.get_ifd(group).update(described(found, group))
-        return kept.tobytes() if len(kept) else None
+        return _essence(pil.getexif())
     except FOREIGN:
         return None  # damaged metadata is no reason to refuse the picture
+
+
+def fitting(exif: bytes | None, most: int) -> bytes | None:
+    """The block if it has at most that many bytes, perhaps without thumbnail; else None."""
+    if exif is None or len(exif) <= most:
+        return exif
+    block = PIL.Image.Exif()
+    try:
+        block.load(exif)
+        short = _essence(block) or b""
+    except FOREIGN:
+        return None
+    return short.removeprefix(b"Exif\0\0") if 0 < len(short) <= most else None
+
+
+def _essence(found: PIL.Image.Exif) -> bytes | None:
+    """A block of what describes the picture, without thumbnail and maker notes."""
+    kept = PIL.Image.Exif()
+    kept.update({tag: found[tag] for tag in DESCRIPTIVE if tag in found})
+    for group in (EXIF_IFD, GPS_IFD):
+        kept.get_ifd(group).update(described(found, group))
+    return kept.tobytes() if len(kept) else None
 
 
 def described(exif: PIL.Image.Exif, group: int) -> dict[int, Any]:
     """The tags of the EXIF or GPS directory that still mean something in another file."""
     # Offsets into the old file would be rubbish in a new one: maker notes are full of them.
     return {k: v for k, v in exif.get_ifd(group).items() if k not in (_MAKER_NOTE, _INTEROP)}
-
-
-def _gif_extent(data: bytes) -> tuple[int, int, int]:
-    """Width, height and number of frames, found by walking the blocks.
-
-    Pillow would learn them by decoding, and lets a frame enlarge the picture as it goes.
-    """
-
-    def table(flags: int) -> int:
-        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at, frames = 13 + table(flags), 0
-    while at + 10 < len(data) and data[at] in (0x21, 0x2C):
-        if data[at] == 0x2C:
-            left, top, w, h, flags = struct.unpack_from("<HHHHB", data, at + 1)
-            width, height, frames = max(width, left + w), max(height, top + h), frames + 1
-            at += 11 + table(flags)
-        else:
-            at += 2
-        while at < len(data) and data[at]:
-            at += data[at] + 1
-        at += 1
-    if at > len(data):
-        raise ValueError("it ends too early")
-    return width, height, frames

@@ -22,7 +22,7 @@ import PIL.Image
 from PIL import ImageColor
 
 from srnet import xmp
-from srnet.container import FOREIGN, quiet_pillow
+from srnet.container import FOREIGN, fitting, quiet_pillow
 from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
 from srnet.exif import sized, upright
@@ -78,6 +78,7 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")  # all colour, half of it, a quarter
+_MAX_JPEG_EXIF = 65_527  # bytes
 _MAX_JPEG_XMP = 65_504  # bytes; longer ones would need a form that few programs read
 PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
 
@@ -270,7 +271,7 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     exif = sized(upright(first.exif)[0], first.width, first.height)
     packet = xmp.sized(first.xmp, first.width, first.height)
     if name == "jpeg":
-        packet = xmp.fitting(packet, _MAX_JPEG_XMP)
+        exif, packet = fitting(exif, _MAX_JPEG_EXIF), xmp.fitting(packet, _MAX_JPEG_XMP)
     first = replace(first, exif=exif, xmp=packet)
     if len(frames) == 1 and name == "png":
         return write_png(first, options["compress_level"])

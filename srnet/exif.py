@@ -21,17 +21,28 @@ def upright(exif: bytes | None) -> tuple[bytes | None, int]:
     """
     if exif is None:
         return None, 1
-    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    block, value = bytearray(exif.removeprefix(b"Exif\0\0")), 1
     try:
         order, first = _start(block)
         for entry, tag, kind in _entries(block, order, first):
             if tag == _ORIENTATION and kind == _SHORT:
                 (value,) = struct.unpack_from(order + "H", block, entry + 8)
                 struct.pack_into(order + "H", block, entry + 8, 1)
-                return bytes(block), value if 1 <= value <= 8 else 1
+                break
     except (KeyError, struct.error):
         return None, 1
-    return bytes(block), 1
+    if not 2 <= value <= 8:
+        return bytes(block), 1
+    _leave_thumbnail(block, order, first)
+    return bytes(block), value
+
+
+def _leave_thumbnail(block: bytearray, order: str, first: int) -> None:
+    """End the chain of directories after the first: the second is of a picture not turned."""
+    (count,) = struct.unpack_from(order + "H", block, first)
+    after = first + 2 + 12 * count
+    if after + 4 <= len(block):
+        struct.pack_into(order + "I", block, after, 0)
 
 
 def sized(exif: bytes | None, width: int, height: int) -> bytes | None:
@@ -74,4 +85,6 @@ def _folders(block: bytearray, order: str, first: int) -> Iterator[int]:
     yield first
     for entry, tag, _ in _entries(block, order, first):
         if tag == _EXIF_IFD:
-            yield struct.unpack_from(order + "I", block, entry + 8)[0]
+            (folder,) = struct.unpack_from(order + "I", block, entry + 8)
+            yield from [folder] if folder != first else []
+            return  # a block of many such entries would be walked for minutes

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
+import PIL.PngImagePlugin
 
 from srnet import xmp
 from srnet.container import (
@@ -34,6 +35,7 @@ from srnet.container import (
     quiet_pillow,
     raw_exif,
     size_of,
+    tiff_turn,
 )
 from srnet.encode import (
     FORMATS,
@@ -82,10 +84,13 @@ __all__ = [
 PILImage = PIL.Image.Image  # for those who must tell one from other things
 DEFAULT_MAX_PIXELS = 2**28  # 268 megapixels, all frames together
 MAX_FRAMES = 4096
+_MOST_PLAYS = 65_535  # that WebP can tell
 _KNOWN = "PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF and JPEG 2000"
 
 # Pillow's own limit would warn, and cannot be set per call: the header check replaces it.
 PIL.Image.MAX_IMAGE_PIXELS = None
+# Nor can that for the profile of a PNG, which is a megabyte: tables for printers are larger.
+PIL.PngImagePlugin.MAX_TEXT_CHUNK = xmp.MOST
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
@@ -167,11 +172,14 @@ def from_pil(pil: PIL.Image.Image) -> Image:
     """
     with _decoding("the Pillow image", b""):
         quiet_pillow()
+        turn = tiff_turn(pil)  # which is forgotten when it is done
         pil.load()
         exif, orientation = upright(raw_exif(pil))
         packet = xmp.usable(pil.info.get("xmp"))
         packet = xmp.upright(packet) if orientation > 1 else packet
-        return _frame(Source(pil, Header(pil.format or "", *pil.size), exif, orientation, packet))
+        dpi = resolution(pil, max(orientation, turn))
+        header = Header(pil.format or "", *pil.size)
+        return _frame(Source(pil, header, exif, orientation, packet, dpi))
 
 
 @contextmanager
@@ -218,8 +226,7 @@ def _seek_frames(source: Source) -> Iterator[None]:
 
 def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | None) -> Image:
     """A frame with what the file says of it."""
-    dpi = resolution(source.pil, source.orientation)
-    kind, lossless = source.header.format, source.header.lossless
+    dpi, kind, lossless = source.dpi, source.header.format, source.header.lossless
     return Image(
         rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless, xmp=source.xmp
     )
@@ -232,8 +239,9 @@ def _frame(source: Source) -> Image:
     if source.header.frames == 1:
         return frame
     info = source.pil.info
-    # A GIF that does not say so plays once; AVIF has no count that Pillow tells.
-    loop = int(info.get("loop", 1 if source.header.format == "GIF" else 0))
+    loop = int(info.get("loop", 0))  # AVIF has a count that Pillow does not tell
+    if source.header.format == "GIF":  # which says how often it is repeated, if it is
+        loop = 0 if info.get("loop") == 0 else min(loop + 1, _MOST_PLAYS)
     return replace(frame, duration=round(info.get("duration", 0)), loop=loop)
 
 

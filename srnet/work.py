@@ -123,6 +123,7 @@ class Work:
         largest = max(prod(self.size), area * prod(e.card.scale for e in engines) ** 2)
         samples = (1 if header.grey else 3) + header.alpha
         self.cost = (area + largest) * samples * header.frames * header.depth // 8
+        self.cost += header.alpha * area * 8  # while colours are hidden under it
         return data
 
     @property

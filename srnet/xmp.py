@@ -11,7 +11,7 @@ _VALUE = rb"\s*(?:=\s*[\"']|>)\s*)\d+"  # of an attribute, or of an element
 _ORIENTATION = re.compile(rb"(\btiff:Orientation" + _VALUE)
 _WIDTH = re.compile(rb"(\b(?:tiff:ImageWidth|exif:PixelXDimension)" + _VALUE)
 _HEIGHT = re.compile(rb"(\b(?:tiff:ImageLength|exif:PixelYDimension)" + _VALUE)
-_PADDING = re.compile(rb"\s+(?=<\?xpacket end)")  # for programs that change it in place
+_PADDING = re.compile(rb"(?<!\s)\s+(?=<\?xpacket end)")  # for programs that change it in place
 PNG_KEYWORD = b"XML:com.adobe.xmp"
 MOST = 1 << 24  # bytes of a packet that is kept; others hold no description but data
 

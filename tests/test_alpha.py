@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,3 +38,16 @@ def test_nothing_to_do_returns_the_same_array() -> None:
     rgb = np.zeros((3, 3, 3), np.uint8)
     assert fill_hidden(rgb, np.full((3, 3), 255, np.uint8)) is rgb
     assert fill_hidden(rgb, np.zeros((3, 3), np.uint8)) is rgb
+
+
+@pytest.mark.parametrize("shown", [1, -1], ids=["one hidden", "one visible"])
+def test_it_takes_little_memory(shown: int) -> None:
+    side = 2000
+    rgb = np.zeros((side, side, 3), np.uint8)
+    alpha = np.full((side, side), 255 if shown > 0 else 0, np.uint8)
+    alpha[5, 5] = 255 - alpha[5, 5]
+    tracemalloc.start()
+    fill_hidden(rgb, alpha)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * side**2  # bytes; the result is three for each pixel

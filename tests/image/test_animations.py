@@ -65,3 +65,12 @@ def test_an_apng_cover_is_no_frame():
     cover, *rest = (PIL.Image.new("RGB", (6, 6), (v, v, v)) for v in (1, 50, 100))
     data = pillow(cover, "PNG", save_all=True, append_images=rest, default_image=True, duration=20)
     assert [int(f.rgb[0, 0, 0]) for f in decode(data)] == [50, 100]
+
+
+@pytest.mark.parametrize(("said", "plays"), [(None, 1), (0, 0), (1, 2), (3, 4), (65_535, 65_535)])
+def test_a_gif_says_how_often_it_is_repeated(said, plays):
+    first, second = (PIL.Image.new("L", (5, 4), level) for level in (0, 200))
+    loop = {} if said is None else {"loop": said}
+    frames = decode(pillow(first, "GIF", save_all=True, append_images=[second], **loop))
+    assert frames[0].loop == plays
+    assert decode(encode(frames, "webp"))[0].loop == plays

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import time
 from dataclasses import replace
 
 import numpy as np
 import PIL.Image
 import pytest
+from PIL.ExifTags import IFD
 
-from srnet.exif import sized
+from srnet.exif import sized, upright
 from srnet.image import (
     FORMATS,
     Image,
@@ -169,3 +172,64 @@ def test_exif_tells_the_size_of_the_new_picture(name):
 @pytest.mark.parametrize("block", [None, exif(1), exif(1, ">"), b"", b"II*\0", exif(1)[:40]])
 def test_a_size_that_exif_does_not_tell_is_not_added(block):
     assert sized(block, 5, 6) == block
+
+
+def test_resolution_turns_with_the_picture():
+    upright = PIL.Image.fromarray(np.zeros((20, 30, 3), np.uint8))
+    for kind in ("JPEG", "TIFF"):
+        block = upright.getexif()
+        block[0x0112] = 6
+        data = pillow(upright, kind, exif=block, dpi=(300, 150))
+        assert decode(data)[0].dpi == (150, 300), kind
+        assert from_pil(PIL.Image.open(io.BytesIO(data))).dpi == (150, 300), kind
+
+
+def test_a_thumbnail_that_lies_the_other_way_is_left_behind():
+    block = bytearray(exif(6))
+    link = block.index(b"maker\0", 40) - 4
+    block[link : link + 4] = struct.pack("<I", len(block))
+    block += struct.pack("<HHHIII", 1, 0x0103, 3, 1, 6, 0)
+    shape = PIL.Image.fromarray(np.zeros((4, 9, 3), np.uint8))
+
+    def thumbnail(orientation: int) -> object:
+        data = bytes(block).replace(struct.pack("<HHIH", 0x0112, 3, 1, 6), TURNS[orientation])
+        found = PIL.Image.Exif()
+        found.load(decode(pillow(shape, "JPEG", exif=b"Exif\0\0" + data))[0].exif)
+        return found.get_ifd(IFD.IFD1).get(0x0103)
+
+    assert thumbnail(1) == 6
+    assert thumbnail(6) is None
+
+
+TURNS = {n: struct.pack("<HHIH", 0x0112, 3, 1, n) for n in (1, 6)}
+
+
+def test_exif_that_leads_back_to_itself_takes_no_time():
+    count = 65_535
+    entries = struct.pack("<HHII", 0x8769, 4, 1, 8) * count
+    block = b"II*\0" + struct.pack("<IH", 8, count) + entries + bytes(4)
+    start = time.monotonic()
+    assert sized(block, 9, 9) == block
+    assert upright(block) == (block, 1)
+    assert time.monotonic() - start < 2
+
+
+def test_a_jpeg_leaves_out_of_long_exif_what_describes_nothing():
+    block = PIL.Image.Exif()
+    block[0x010F] = "maker"
+    block.get_ifd(0x8769)[0x927C] = bytes(70_000)
+    image = replace(noise(5, 6, 3), exif=block.tobytes()[6:])
+    assert len(decode(encode([image], "png"))[0].exif) > 70_000
+    kept = decode(encode([image], "jpeg"))[0].exif
+    assert tags(kept)[0x010F] == "maker"
+    assert len(kept) < 100
+    block[0x010E] = "x" * 70_000
+    image = replace(image, exif=block.tobytes()[6:])
+    assert decode(encode([image], "jpeg"))[0].exif is None
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "jpeg", "webp"])
+def test_a_large_profile_comes_back(name):
+    rng = np.random.default_rng(0)
+    profile = SRGB[:132] + rng.bytes(3_000_000)
+    assert decode(encode([replace(noise(5, 6, 3), icc=profile)], name))[0].icc == profile

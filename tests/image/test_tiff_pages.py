@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from srnet.image import read_header
-from srnet.tiffpages import later_pages
+from srnet.structure import later_pages
 
 PAGE = ((256, 4, 9), (257, 4, 9))
 THUMBNAIL = ((254, 4, 1), *PAGE)

@@ -71,8 +71,15 @@ def test_what_a_format_cannot_hold_is_refused():
     for name in ("jpeg", "tiff"):
         with pytest.raises(OutputError, match=r"2 frames.*webp"):
             encode(frames_of(2, 3), name)
-    with pytest.raises(OutputError, match="metadata"):
-        encode([replace(noise(2, 2, 3), exif=exif(1) + bytes(70_000))], "jpeg")
+
+
+def test_what_an_encoder_refuses_is_told_with_a_cure(monkeypatch):
+    def broken(*_: object) -> bytes:
+        raise ValueError("too long")
+
+    monkeypatch.setattr("srnet.encode.write_png", broken)
+    with pytest.raises(OutputError, match=r"2 x 2 pixels as png \(too long\): .* metadata"):
+        encode([noise(2, 2, 3)], "png")
 
 
 @pytest.mark.parametrize(

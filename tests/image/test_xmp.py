@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from dataclasses import replace
 
@@ -140,3 +141,10 @@ def test_a_packet_that_is_no_text_is_no_reason_to_fail():
     frames = [replace(frame, xmp=b"\xff\xfe<") for frame in frames_of(3, 3)]
     assert decode(encode(frames, "png"))[0].xmp is None
     assert decode(encode(frames[:1], "png"))[0].xmp == b"\xff\xfe<"
+
+
+def test_endless_padding_takes_no_time():
+    start = time.monotonic()
+    assert xmp.fitting(b"a" * 66_000 + b" " * 4_000_000 + b"x", 65_504) is None
+    assert xmp.fitting(b"<a/>" + b" \n" * 2_000_000 + b"<?xpacket end='w'?>", 99) is not None
+    assert time.monotonic() - start < 2
