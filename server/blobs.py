@@ -50,18 +50,26 @@ class Blob:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    async def chunks(self, last: bool = False) -> AsyncIterator[bytes]:
-        """The bytes in order, read as they are sent; ``last`` discards them meanwhile."""
+    async def chunks(
+        self, start: int = 0, end: int | None = None, last: bool = False
+    ) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` to ``end`` in order, read as they are sent.
+
+        ``last`` discards them meanwhile.
+        """
+        end = self.size if end is None else end
         if self.content is not None:
-            for start in range(0, self.size, CHUNK):
-                yield self.content[start : start + CHUNK]
+            for at in range(start, end, CHUNK):
+                yield self.content[at : min(at + CHUNK, end)]
             return
         assert self.path is not None
         file = await run_in_threadpool(self.path.open, "rb")
         try:
             if last:  # the name goes now, so that nothing is left however the sending ends
                 self.discard()
-            while chunk := await run_in_threadpool(file.read, CHUNK):
+            await run_in_threadpool(file.seek, start)
+            while chunk := await run_in_threadpool(file.read, min(CHUNK, end - start)):
+                start += len(chunk)
                 yield chunk
         finally:
             file.close()

@@ -18,6 +18,7 @@ _HEAD = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>srnet: the interface</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs.css">
 </head>
 <body>

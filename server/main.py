@@ -44,7 +44,7 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
     ``upscalers`` as for :func:`server.app.create_app`.
 
     Raises:
-        SRNetError: unknown model, no weights, or a data folder that cannot be used.
+        SRNetError: unknown model, no weights, no such device, or a data folder that cannot be used.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("uvicorn.error").addFilter(_something_was_left)
@@ -74,6 +74,7 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=prompt(settings),
+        ws="none",  # or each attempt would log that a library is missing
         backlog=_AT_ONCE,
         access_log=False,  # ours has the request id
         server_header=False,
@@ -85,6 +86,8 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         Server(config, app.state.service).run([listener])
     except SystemExit as error:  # uvicorn's, whose code 3 means something else here
         raise SetupError("the service could not start; the lines above say why") from error
+    if (failure := app.state.service.failure) is not None:
+        raise failure
 
 
 def _bound(settings: Settings) -> socket.socket:
@@ -118,6 +121,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             listener.listen(_BACKLOG)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End where the models cannot be used: whoever runs the service should know."""
+        self.should_exit = self.should_exit or self._service.failure is not None
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Be told to end; Ctrl-C twice means at once."""

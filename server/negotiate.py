@@ -68,6 +68,9 @@ def picture_headers(
     size: tuple[int, int],
     consistency_db: float | None,
     seconds: Mapping[str, float],
+    *,
+    rounded_to_8_bit: bool = False,
+    pages_left_out: int = 0,
 ) -> dict[str, str]:
     """What is told beside a result; sizes are (width, height), ``seconds`` by stage."""
     timing = ", ".join(f"{stage};dur={1000 * spent:.1f}" for stage, spent in seconds.items())
@@ -82,4 +85,8 @@ def picture_headers(
     }
     if consistency_db is not None:
         headers["X-Consistency-DB"] = f"{consistency_db:.2f}"
+    if rounded_to_8_bit:
+        headers["X-Rounded-To-8-Bit"] = "1"
+    if pages_left_out:
+        headers["X-Pages-Left-Out"] = str(pages_left_out)
     return headers

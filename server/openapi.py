@@ -79,6 +79,17 @@ PICTURE_HEADERS: Mapping[str, Any] = {
     "X-Consistency-DB": header(
         "PSNR of the result, shrunk, against the input; before it is encoded.", 52.31
     ),
+    "X-Rounded-To-8-Bit": header("Only if the input has 16 bits, and the result not.", 1),
+    "X-Pages-Left-Out": header("Only of a TIFF with several pages: all but the first.", 2),
+}
+
+RESUMED: Mapping[str, Any] = {
+    "ETag": header("Stays as long as the job.", '"0f1e2d3c4b5a69788796a5b4c3d2e1f0"'),
+    "Accept-Ranges": header("One range of bytes is given in each answer.", "bytes"),
+}
+PARTIAL: Mapping[str, Any] = {
+    **RESUMED,
+    "Content-Range": header("Which bytes, of how many.", "bytes 100-199/2342108"),
 }
 
 

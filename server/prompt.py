@@ -53,7 +53,7 @@ class _Prompt(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the words of a library
         request_id = new_id()
-        detail = "This is no HTTP/1.1 request, or its head is too long: check http against https."
+        detail = "This is no HTTP/1.1 request with one Host, or its head is too long: try http."
         problem = Problem("malformed-request", detail)
         body = json.dumps(problem.members(request_id)).encode()
         headers = [

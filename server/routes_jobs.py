@@ -15,7 +15,17 @@ from server.auth import Caller
 from server.blobs import ClosingResponse
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
-from server.openapi import PICTURE_HEADERS, REFUSALS, header, pictures, problems, takes_picture
+from server.openapi import (
+    PARTIAL,
+    PICTURE_HEADERS,
+    REFUSALS,
+    RESUMED,
+    header,
+    pictures,
+    problems,
+    takes_picture,
+)
+from server.partial import Part
 from server.query import Accepted, Wished
 from server.service import service_of
 from server.store import Job
@@ -40,6 +50,8 @@ class Output(BaseModel):
     width: int
     height: int
     format: str
+    rounded_to_8_bit: bool = Field(False, description="As the input has 16 bits.")
+    pages_left_out: int = Field(0, description="Of a TIFF: all but the first.")
 
 
 class JobState(BaseModel):
@@ -78,7 +90,14 @@ _DONE = _JOB | {
     "state": "done",
     "progress": 1.0,
     "place": None,
-    "output": {"bytes": 2342108, "width": 4800, "height": 3200, "format": "jpeg"},
+    "output": {
+        "bytes": 2342108,
+        "width": 4800,
+        "height": 3200,
+        "format": "jpeg",
+        "rounded_to_8_bit": False,
+        "pages_left_out": 0,
+    },
     "seconds": 14.2,
     "consistency_db": 52.31,
     "expires": "2026-01-31T13:00:20Z",
@@ -201,23 +220,37 @@ async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
     summary="The result of a job",
     response_class=Response,
     responses={
-        200: pictures("The enlarged picture.", PICTURE_HEADERS),
+        200: pictures("The enlarged picture.", {**PICTURE_HEADERS, **RESUMED}),
+        206: pictures("The part that the header Range asks for.", {**PICTURE_HEADERS, **PARTIAL}),
+        304: {"description": "It is what If-None-Match names."},
         **problems("unauthorized", "not-found", "job-not-done", "job-failed"),
     },
 )
 async def result(request: Request, job_id: JobId, caller: Caller) -> Response:
-    """The picture, until the job expires."""
+    """The picture, until the job expires. A download that broke off goes on (`curl -C -`)."""
     jobs = _jobs_of(request)
     job = await jobs.result(job_id, caller)
     made = job.output or {}
     size, origin = (made["width"], made["height"]), (job.width, job.height)
-    headers = picture_headers(job.model, origin, size, job.consistency_db, job.stages or {})
+    headers = picture_headers(
+        job.model,
+        origin,
+        size,
+        job.consistency_db,
+        job.stages or {},
+        rounded_to_8_bit=made.get("rounded_to_8_bit", False),
+        pages_left_out=made.get("pages_left_out", 0),
+    )
     kind = FORMATS[made["format"]]
     name = result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}")
     headers["Content-Disposition"] = disposition(name)
     blob = jobs.blob(job)
-    headers["Content-Length"] = str(blob.size)
-    return ClosingResponse(blob.chunks(), headers=headers, media_type=kind.media_type)
+    part = Part.asked(request.headers, f'"{job.id}"', blob.size)
+    headers |= part.headers
+    if part.status == 304:
+        return Response(status_code=304, headers=headers)
+    chunks = blob.chunks(part.start, part.end)
+    return ClosingResponse(chunks, part.status, headers, kind.media_type)
 
 
 @router.delete(

@@ -91,7 +91,13 @@ async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> R
 def deliver(result: Result, name: str, model: str) -> Response:
     """The response with a picture; its file is removed when it was sent."""
     headers = picture_headers(
-        model, result.origin, result.size, result.consistency_db, result.seconds
+        model,
+        result.origin,
+        result.size,
+        result.consistency_db,
+        result.seconds,
+        rounded_to_8_bit=result.rounded_to_8_bit,
+        pages_left_out=result.pages_left_out,
     )
     headers["Content-Disposition"] = disposition(name)
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less

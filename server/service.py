@@ -28,7 +28,7 @@ from server.query import Wishes, chosen
 from server.settings import MEGA, Settings
 from server.upload import Limit, Upload, receive
 from server.work import Result, Stop, Task
-from srnet.errors import Cancelled
+from srnet.errors import Cancelled, SRNetError
 from srnet.upscaler import Upscaler
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ class Service:
         self.gate = Gate(settings.running, settings.waiting)
         self.spool = settings.data_dir / "spool"
         self.opened = asyncio.Event()  # once the models are loaded
+        self.failure: Exception | None = None  # why they cannot be
         self.ending = Ending(settings.grace_seconds)
         self._uploads = 0
         self._worked = False  # since memory was trimmed
@@ -79,8 +80,10 @@ class Service:
     async def _warm_up(self) -> None:
         try:
             await self._loop.run_in_executor(self._pool, self._run_one_tile_each)
-        except Exception:
-            log.exception("the models cannot be used; the service will not become ready")
+        except Exception as error:
+            self.failure = error
+            known = isinstance(error, SRNetError)
+            log.error("the models cannot be used: %s", error, exc_info=None if known else error)
         else:
             self.opened.set()
             log.info("ready: %s", ", ".join(self.upscalers))
@@ -127,8 +130,9 @@ class Service:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread still works on a picture."""
-        return bool(self._active)
+        """Whether a thread still works on a picture, or loads the models."""
+        loading = self.failure is None and not self.opened.is_set()
+        return loading or bool(self._active)
 
     def check_open(self) -> None:
         """Refuse work that cannot be done now.
@@ -138,6 +142,10 @@ class Service:
         """
         if self.draining:
             raise shutting_down()
+        if self.failure is not None:
+            raise Problem(
+                "not-ready", "The models cannot be used: the log of the service tells why."
+            )
         if not self.opened.is_set():
             raise Problem("not-ready", "The models are being loaded: try again.", retry_after=2)
 

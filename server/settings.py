@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MEGA = 1_000_000
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
 _OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
+
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s:/\[\]]+", re.IGNORECASE)
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+/?", re.IGNORECASE)
 
 
 def _default_data_dir() -> Path:
@@ -49,8 +52,10 @@ class Settings(BaseSettings):
         (), "", "models to serve, the first is the default; empty serves all that are shipped"
     )
     device: str = _setting("auto", "", "auto, cpu, cuda or mps")
-    precision: str = _setting("auto", "", "auto, float32, bfloat16, or int8 with OpenVINO")
-    engine: str = _setting("auto", "", "auto, torch or openvino")
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = _setting(
+        "auto", "", "auto, float32, bfloat16, or int8 with OpenVINO"
+    )
+    engine: Literal["auto", "torch", "openvino"] = _setting("auto", "", "auto, torch or openvino")
     tile: int = _setting(256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32)
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
@@ -114,6 +119,22 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _HOST.fullmatch(name):
+                raise ValueError(f"has names or addresses only, without port, not {name}")
+        return tuple(name.lower() for name in value)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"has origins such as https://pictures.example, not {origin}")
+        return tuple(origin.rstrip("/").lower() for origin in value)
+
     @field_validator("port", mode="before")
     @classmethod
     def _not_a_link(cls, value: Any) -> Any:
@@ -143,9 +164,10 @@ class Settings(BaseSettings):
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable that looks like a setting, but is none."""
-    known = [f"SRNET_{name.upper()}" for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     for name in environment:
-        if name.startswith("SRNET_") and name not in known and not _OTHERS.fullmatch(name):
-            near = get_close_matches(name, known, 1)
-            cure = f"did you mean {near[0]}?" if near else "see srnet serve --print-settings"
+        word = name.removeprefix("SRNET_")
+        if word != name and word not in known and not _OTHERS.fullmatch(name):
+            near = get_close_matches(word, known, 1)
+            cure = f"did you mean SRNET_{near[0]}?" if near else "see srnet serve --print-settings"
             yield f"{name} is no setting and is ignored: {cure}"

@@ -59,6 +59,8 @@ async def receive(request: Request, settings: Settings, folder: Path, *more: Lim
 
 
 async def _read(request: Request, sink: _Sink) -> Upload:
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem("not-a-picture", "The body is packed: send the picture as it is.")
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = _Form(sink, options.get(b"boundary")) if kind == b"multipart/form-data" else None
     sink.expect(_length(request), 0 if form is None else _FORM_OVERHEAD)
@@ -86,8 +88,13 @@ def _length(request: Request) -> int:
     return int(length) if length.isdecimal() else 0
 
 
+_BROWSERS = {"%22": '"', "%0D": "", "%0A": ""}  # what they, and curl, make of signs in names
+
+
 def _safe_name(name: str) -> str:
     """The last part of a name, printable and short; good for showing, not for opening."""
+    for code, sign in _BROWSERS.items():
+        name = name.replace(code, sign)
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c for c in last if c.isprintable())[:100].strip() or "picture"
 

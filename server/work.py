@@ -13,7 +13,7 @@ from server.negotiate import acceptable
 from srnet.errors import Cancelled, OptionError, OutputError
 from srnet.image import FORMATS, Header, read_header
 from srnet.options import Options
-from srnet.output import output_format, write
+from srnet.output import output_format, rounds_to_8_bit, write
 from srnet.upscaler import Upscaler, consistency_db
 
 NAME = "the file"  # in messages of the library
@@ -63,6 +63,8 @@ class Result:
     seconds: dict[str, float]  # of each stage
     frames: int = 1
     consistency_db: float | None = None
+    rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the result 8
+    pages_left_out: int = 0  # of a TIFF: all but the first
 
     @property
     def media_type(self) -> str:
@@ -124,7 +126,8 @@ def enlarge(task: Task, stop: Stop) -> Result:
     clock = _Clock(stop)
     with clock.stage("decode"):
         data = task.data()
-        options = decided(task, read_header(data, NAME))
+        header = read_header(data, NAME)
+        options = decided(task, header)
         frames = task.upscaler.decode(data, NAME, options)
         del data
     with clock.stage("network"):
@@ -143,6 +146,8 @@ def enlarge(task: Task, stop: Stop) -> Result:
         clock.seconds,
         len(results),
         decibels,
+        rounds_to_8_bit(header, str(options.format)),
+        header.pages_left_out,
     )
 
 

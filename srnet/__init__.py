@@ -25,6 +25,7 @@ from srnet.errors import (
     SetupError,
     SRNetError,
     TooLargeError,
+    TrainingError,
     WeightsError,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "SRNetError",
     "SetupError",
     "TooLargeError",
+    "TrainingError",
     "Upscaler",
     "WeightsError",
     "load",

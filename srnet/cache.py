@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from srnet.encode import write_atomic
 from srnet.errors import OutputError
+from srnet.files import write_atomic
 
 _log = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size  # bytes

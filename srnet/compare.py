@@ -113,7 +113,7 @@ def _row(columns: list[Array]) -> Array:
 
 
 def same_size(image: Image, height: int, width: int) -> Image:
-    """The picture, resized by bicubic if it has another size.
+    """The picture, resized by bicubic, its transparent parts white, if it has another size.
 
     Raises:
         OptionError: it has another shape, by more than a pixel of a side.
@@ -125,4 +125,4 @@ def same_size(image: Image, height: int, width: int) -> Image:
             f"pictures of {image.width} x {image.height} and {width} x {height} pixels differ in "
             "shape: crop one of them to compare them"
         )
-    return Image(resize(image.rgb, height, width))
+    return Image(resize(rgb8(image), height, width))

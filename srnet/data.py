@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def read_rgb8(file: Path) -> Pixels:
 def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Data:
     """What the card says of a training set; licences come from the rows of the manifest.
 
-    The manifest is a CSV file with the columns ``file`` and ``licence``.
+    The manifest is a CSV file with the columns ``file`` and ``licence``. A picture is found by its
+    path in the folder, or by its name where no other picture there is called so.
 
     Raises:
         DataError: a manifest that cannot be read, or does not list a picture.
@@ -87,15 +89,14 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
     try:
         text = manifest.read_bytes()
         rows = csv.DictReader(text.decode("utf-8-sig").splitlines())
-        licence = {Path(row["file"]).name: row["licence"] for row in rows if row["licence"]}
+        listed = {Path(row["file"]): row["licence"] for row in rows if row["licence"]}
     except OSError as error:
         raise DataError(f"{manifest}: {error.strerror}: check the path") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
             f"{manifest} is no CSV file in UTF-8 with the columns file and licence ({error})"
         ) from error
-    names = [p.name for p in find_pictures(folder)]
-    unlisted = [name for name in names if name not in licence]
+    licences, unlisted = _licences([p.relative_to(folder) for p in find_pictures(folder)], listed)
     if unlisted:
         raise DataError(
             f"{manifest} does not list {unlisted[0]} with a licence ({len(unlisted)} in all)"
@@ -105,5 +106,24 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
         megapixels=round(megapixels, 1),
         manifest=manifest.name,
         manifest_sha256=hashlib.sha256(text).hexdigest(),
-        licences=tuple(sorted({licence[name] for name in names})),
+        licences=tuple(sorted(licences)),
     )
+
+
+def _licences(files: list[Path], listed: dict[Path, str]) -> tuple[set[str], list[Path]]:
+    """The licences of files, as a manifest lists them, and the files that it does not list."""
+    names = Counter(file.name for file in files)
+    by_name: dict[str, set[str]] = {}
+    for path, licence in listed.items():
+        by_name.setdefault(path.name, set()).add(licence)
+    found: set[str] = set()
+    unlisted = []
+    for file in files:
+        named = by_name.get(file.name, set()) if names[file.name] == 1 else set()
+        if file in listed:
+            found.add(listed[file])
+        elif len(named) == 1:
+            found |= named
+        else:
+            unlisted.append(file)
+    return found, unlisted

@@ -22,8 +22,8 @@ from typing import Literal
 
 import PIL.Image
 
-from srnet.encode import write_atomic
 from srnet.errors import DataError
+from srnet.files import write_atomic
 
 PREFIX = "Debian "  # of the sources in the manifest
 Outcome = Literal["identical", "same pixels", "differs", "missing"]

@@ -159,19 +159,41 @@ def distributed(device: str = "auto") -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def any_process(wish: bool, device: torch.device) -> bool:
+    """Whether one of the processes wishes it: they take their steps together or not at all."""
+    import torch
+    import torch.distributed as dist
+
+    if not dist.is_initialized():
+        return wish
+    wishes = torch.tensor(float(wish), device=device)
+    dist.all_reduce(wishes, dist.ReduceOp.MAX)
+    return bool(wishes)
+
+
 def provenance(device: torch.device) -> tuple[str, str]:
     """The commit of the code (empty outside a checkout) and the hardware of the run."""
     import torch
 
-    git = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
     else:
         hardware = f"{torch.get_num_threads()} threads of a {platform.machine()} processor"
-    return git.stdout.strip(), hardware
+    return _commit(), hardware
+
+
+def _commit() -> str:
+    """That of this checkout; empty outside, in a checkout of something else, or without git."""
+    try:
+        git = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel", "--short=12", "HEAD"],  # noqa: S607
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    place, _, commit = git.stdout.strip().partition("\n")
+    ours = git.returncode == 0 and Path(place).resolve() == Path(__file__).resolve().parent.parent
+    return commit if ours else ""

@@ -1,4 +1,4 @@
-"""Pictures out: arrays to files of five formats, and files to disk.
+"""Pictures out: arrays to files of five formats.
 
 PNG and TIFF stills are written here, strip by strip: that keeps 16 bits, the ICC profile and
 EXIF, which neither Pillow nor OpenCV does, and needs no copy of the pixels. The rest is
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -172,29 +171,6 @@ def to_pil(image: Image) -> PIL.Image.Image:
     found = {"icc_profile": image.icc, "exif": image.exif, "dpi": image.dpi, "xmp": image.xmp}
     pil.info.update({key: value for key, value in found.items() if value})
     return pil
-
-
-def write_atomic(path: Path, data: bytes, *, parents: bool = False) -> None:
-    """Write a file that is there in full or not at all; an older one is replaced.
-
-    ``parents`` makes the folder it is to lie in.
-
-    Raises ``OutputError`` with the reason; nothing is left behind then.
-    """
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        try:
-            if parents:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path} ({error.strerror or error}): check the folder, its "
-            "permissions and the free space"
-        ) from error
 
 
 def check_options(

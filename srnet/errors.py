@@ -10,12 +10,13 @@
     ├── OutputError            the result cannot be encoded or written as asked
     ├── WeightsError           a weights file is missing, damaged, or of the wrong kind
     ├── DataError              a training or benchmark folder that cannot be used
+    ├── TrainingError          a training run that went wrong by its settings
     ├── SetupError             this machine lacks what was asked for: a device, a package
     ├── DeviceError            the device is out of memory after every retry
     └── Cancelled              the caller asked to stop
 
 Each message says what happened and what to do about it. HTTP codes and exit codes
-are chosen at the edges (``server/app.py``, ``srnet/cli.py``), not here.
+are chosen at the edges (``server/problems.py``, ``srnet/cli/__init__.py``), not here.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srnet.card import Card
+from srnet.enlarge import SURROUND
 from srnet.errors import OutputError, SetupError
 from srnet.weights import load
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from srnet.model import SRNet
 
 TOLERANCE = 1e-4  # of full scale: a fortieth of an 8-bit level
+DESCRIPTION = (  # in the file, for whoever finds only that
+    "Super-resolution. input: float32 (batch, 3, height, width), RGB from 0 to 1 as in sRGB; "
+    "output: the same, larger by the scale, not limited to 0 to 1. For the pixels of srnet give "
+    f"it {SURROUND} more pixels on each side, of the mirror image (the edge is there twice), "
+    "and cut as many times the scale from each side of the output."
+)
 SHAPES = ((1, 3, 32, 32), (2, 3, 17, 41), (1, 3, 5, 2))  # (N, 3, h, w) to check
 
 
@@ -59,19 +66,19 @@ def _write(net: SRNet, card: Card, path: Path) -> None:
     import onnx
     import torch
 
-    dynamic = torch.export.Dim.DYNAMIC
     with _quiet_exporter():
         program = torch.onnx.export(
             net,
             (torch.rand(2, 3, 24, 20),),
             dynamo=True,
-            dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
+            dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
             input_names=["input"],
             output_names=["output"],
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
+    model.doc_string = DESCRIPTION
     entry = model.metadata_props.add()
     entry.key, entry.value = "srnet.card", card.to_json()
     onnx.save_model(model, str(path))

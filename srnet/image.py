@@ -6,7 +6,8 @@ the header, before anything is decompressed. Every failure is one ``PictureError
 What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, XMP, resolution (dpi).
 What is changed: EXIF orientation is applied and its tag reset; palettes become colour and
 transparent colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as
-8 bit: 16-bit CMYK, 16-bit animations, AVIF above 8 bit. Of a TIFF or MPO the first picture is read.
+8 bit: 16-bit CMYK, animations in 16-bit colour, AVIF and colour JPEG 2000 above 8 bit. Of a TIFF
+or MPO the first picture is read.
 
 Writing is in ``srnet/encode.py``, whose public names can be imported from here as well.
 """
@@ -48,10 +49,10 @@ from srnet.encode import (
     format_for,
     read_colour,
     to_pil,
-    write_atomic,
 )
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
 from srnet.exif import upright
+from srnet.files import write_atomic
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 from srnet.pngchunks import bare_png
 

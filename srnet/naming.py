@@ -6,6 +6,7 @@ import os
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,7 +162,7 @@ def plan(
 
 
 def refuse_clashes(jobs: Sequence[Job]) -> None:
-    """Refuse jobs that would write over each other's targets or sources.
+    """Refuse jobs that would write over each other's files, or over what is read.
 
     Names that differ in case or in Unicode normal form only count as one, as they are one
     on many disks.
@@ -172,17 +173,21 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
     made: dict[str, Job] = {}
     clashes: list[tuple[Job, Job]] = []
     read = {_key(job.source): job for job in jobs if job.source}
-    for job in jobs:
-        if job.target is None:
-            continue
-        other = made.setdefault(_key(job.target), job)
-        if other is not job:
-            clashes.append((other, job))
-        other = read.get(_key(job.target), job)
-        if other is not job:
+    outputs = [(path, job) for job in jobs for path in (job.target, job.residual) if path]
+    for path, job in outputs:
+        other = made.setdefault(_key(path), job)
+        if other is not job and _same(job.target, other.target):
+            clashes += [(other, job)] if path is job.target else []
+        elif other is not job:
             raise OptionError(
-                f"{job.target}, the result of {job.source}, is an input itself: "
-                "choose another output folder"
+                f"{path} would be a result and a residual, of {other.source} and {job.source}: "
+                "choose another folder for --residual"
+            )
+        reader = read.get(_key(path))
+        if reader is not None and (reader is not job or path is job.residual):
+            raise OptionError(
+                f"{path}, the {'result' if path is job.target else 'residual'} of {job.source}, "
+                "is an input itself: choose another folder"
             )
     if clashes:
         first, second = clashes[0]
@@ -193,17 +198,25 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
         )
 
 
+def is_touched(path: Path, jobs: Iterable[Job]) -> bool:
+    """Whether a job reads or makes the file of that path."""
+    return any(
+        _same(path, other) for job in jobs for other in (job.source, job.target, job.residual)
+    )
+
+
 def _cure(first: Job, second: Job) -> str:
     """How two pictures with one target can both be made."""
     a, b = first.source or Path(), second.source or Path()
     if _key(Path(f"{a.stem}-{a.suffix}")) != _key(Path(f"{b.stem}-{b.suffix}")):
         return "tell them apart with --name '{stem}-{ext}{suffix}'"
     if _key(a.parent) != _key(b.parent):
-        both = os.path.commonpath([a.parent.absolute(), b.parent.absolute()])
-        return (
-            f"give the folder that holds both ({os.path.relpath(both)}) as the input, as the tree "
-            "of a folder is kept, or upscale them one by one with an -o for each"
-        )
+        with suppress(ValueError):  # two drives of Windows
+            both = os.path.relpath(os.path.commonpath([a.parent.absolute(), b.parent.absolute()]))
+            return (
+                f"give the folder that holds both ({both}) as the input, as the tree "
+                "of a folder is kept, or upscale them one by one with an -o for each"
+            )
     return "rename one, or upscale them one by one with an -o for each"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from srnet.image import FORMATS, Image, encode
+from srnet.image import FORMATS, Header, Image, encode
 from srnet.options import Options
 
 
@@ -19,6 +19,11 @@ def output_format(source: str, frames: int, options: Options) -> str:
     if frames > 1:
         return source if source in ("png", "webp") else "webp"
     return source if source in FORMATS else "png"
+
+
+def rounds_to_8_bit(header: Header, kind: str) -> bool:
+    """Whether a result of format ``kind`` holds 8 bits where its input has 16."""
+    return header.depth == 16 and (header.frames > 1 or not FORMATS[kind].sixteen_bit)
 
 
 def write(frames: Sequence[Image], options: Options) -> bytes:

@@ -50,6 +50,8 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if not 0 <= self.seed < 2**63:
+            raise OptionError(f"seed must be a whole number from 0 on, not {self.seed}")
         for field in ("graphics", "undamaged"):
             if not 0 <= getattr(self, field) <= 1:
                 raise OptionError(f"{field} must be between 0 and 1, not {getattr(self, field)}")

@@ -7,7 +7,9 @@ ready to use, and ``<name>.ckpt`` beside it, from which the run goes on exactly 
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import pickle
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -21,8 +23,9 @@ from torch import Tensor, nn
 
 from srnet.captured import Captured
 from srnet.card import FORMAT, Card, Data, Training, differences
-from srnet.device import best_device, best_dtype
+from srnet.device import any_process, best_device, best_dtype
 from srnet.errors import TrainingError, WeightsError
+from srnet.files import write_atomic
 from srnet.model import SRNet
 from srnet.patches import Batch, Patches
 from srnet.recipe import HABITS, TrainConfig, learning_rate, load_state, optimizers, set_rate
@@ -31,6 +34,10 @@ from srnet.weights import finite, read_card, rounded, save, shipped, warm_start
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
 Report = Callable[[dict[str, Any]], None]
+_UNREADABLE = (  # what a damaged checkpoint raises
+    *(RuntimeError, EOFError, OSError, pickle.UnpicklingError),
+    *(LookupError, ValueError, TypeError, AttributeError),
+)
 
 
 class Run:
@@ -60,6 +67,7 @@ class Run:
         self.iteration = 0
         self.seconds = 0.0
         self.metrics: Metrics = {}
+        self.validated = 0  # the iteration of the metrics
         self.forward = self._wrapped()
         self.blend = torch.zeros((), device=self.device)  # share of the new weights in the average
         self.advance: Callable[[Tensor, Tensor], Tensor] = self._advance
@@ -119,18 +127,26 @@ class Run:
             "optimizers": [o.state_dict() for o in self.optimizers],
             "version": self.version,
             "licence": self.licence,
+            "precision": [self.device.type, str(self.dtype).removeprefix("torch.")],
             "iteration": self.iteration,
             "seconds": self.seconds,
             "metrics": self.metrics,
+            "validated": self.validated,
         }
 
     def restore(self, checkpoint: Path) -> None:
         """Go on from a checkpoint of the same configuration.
 
         Raises:
-            WeightsError: it belongs to another configuration, or to another srnet.
+            WeightsError: it is damaged, or belongs to another configuration or another srnet.
         """
-        state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        except _UNREADABLE as error:
+            raise WeightsError(
+                f"{checkpoint} is damaged ({error}): choose another --output, with --start "
+                f"{checkpoint.with_suffix('.safetensors')} to begin from the weights saved last"
+            ) from error
         if state.get("format", 1) != FORMAT:
             raise WeightsError(f"{checkpoint} is of an older srnet: delete it to begin anew")
         new = json.loads(self.state()["config"])
@@ -146,18 +162,30 @@ class Run:
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
         self.licence = state.get("licence", self.licence)
+        kind, precision = state.get("precision", ("", ""))
+        if kind == self.device.type:  # what a trial chose then goes on
+            self.dtype = getattr(torch, precision)
         self.net.load_state_dict(state["net"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             load_state(optimizer, saved)
         self.iteration, self.seconds = state["iteration"], state["seconds"]
         self.metrics = state["metrics"]
+        self.validated = state.get("validated", self.iteration)
+
+    @property
+    def to_validate(self) -> bool:
+        """Whether it is where a validation is due that has not been made."""
+        due = self.iteration % self.config.validate_every == 0
+        due = due or self.iteration == self.config.iterations
+        return due and 0 < self.iteration != self.validated
 
     def save(self, weights: Path, data: Data, commit: str, hardware: str) -> None:
         """Write the averaged weights with their card, and the checkpoint beside them.
 
         Raises:
             TrainingError: they are no numbers any more; nothing is written.
+            OutputError: a file cannot be written.
         """
         if not finite(self.average):
             raise TrainingError(_diverged(self.iteration))
@@ -184,11 +212,12 @@ class Run:
             data=data,
             metrics=self.metrics,
         )
+        checkpoint, state = weights.with_suffix(".ckpt"), io.BytesIO()
+        torch.save(self.state(), state)
+        if not checkpoint.exists():  # weights without one could not be gone on with
+            write_atomic(checkpoint, state.getbuffer())
         save(weights, averaged, card)
-        checkpoint = weights.with_suffix(".ckpt")
-        partial = checkpoint.with_suffix(".ckpt-partial")
-        torch.save(self.state(), partial)
-        partial.replace(checkpoint)
+        write_atomic(checkpoint, state.getbuffer())
 
 
 def _planes(pixels: Tensor) -> Tensor:
@@ -220,12 +249,23 @@ def train(
     config, main = run.config, run.rank == 0
     started, first = time.monotonic() - run.seconds, (run.iteration, run.seconds)
     losses: list[Tensor] = []
+
+    def keep() -> None:
+        """Save, and validate where that is due; a run that was killed in it does it now."""
+        run.save(output, data, commit, hardware)
+        if validate is not None and run.to_validate:
+            run.metrics, run.validated = validate(output), run.iteration
+            run.save(output, data, commit, hardware)
+            report({"iteration": run.iteration, **run.metrics})
+
+    if main and run.iteration and (run.to_validate or not output.exists()):
+        keep()
     with closing(patches.batches(run.iteration, config.iterations, run.rank)) as batches:
         for batch in batches:
             losses.append(run.step(batch))
             run.seconds = time.monotonic() - started
             done = run.iteration
-            last, stopped = done == config.iterations, _any(stopping(), run.device)
+            last, stopped = done == config.iterations, any_process(stopping(), run.device)
             if done % config.log_every == 0 or last or stopped:
                 row = _row(run, losses, (run.seconds - first[1]) / (done - first[0]))
                 if main:
@@ -233,14 +273,8 @@ def train(
                 if not row["loss"] < 1:  # of full scale; bicubic alone is off by 0.03
                     raise TrainingError(_diverged(done))
                 losses.clear()
-            validating = validate is not None and (done % config.validate_every == 0 or last)
-            if main and (done % config.save_every == 0 or last or stopped or validating):
-                run.save(output, data, commit, hardware)
-            if main and validating:
-                assert validate is not None
-                run.metrics = validate(output)
-                run.save(output, data, commit, hardware)
-                report({"iteration": done, **run.metrics})
+            if main and (done % config.save_every == 0 or stopped or run.to_validate):
+                keep()
             if stopped:
                 break
     return run.metrics
@@ -248,18 +282,9 @@ def train(
 
 def _diverged(iteration: int) -> str:
     return (
-        f"the network was lost before iteration {iteration}: take a lower --lr (weights that "
-        "were saved before that are still there)"
+        f"the network was lost before iteration {iteration}: take a lower --lr (weights that were "
+        "saved before that, if any, are still there)"
     )
-
-
-def _any(wish: bool, device: torch.device) -> bool:
-    """Whether one of the processes wishes it: they take their steps together or not at all."""
-    if not dist.is_initialized():
-        return wish
-    wishes = torch.tensor(float(wish), device=device)
-    dist.all_reduce(wishes, dist.ReduceOp.MAX)
-    return bool(wishes)
 
 
 def _row(run: Run, losses: list[Tensor], seconds: float) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from srnet.card import Card, NetConfig
 from srnet.errors import OptionError, WeightsError
+from srnet.files import write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,6 +70,18 @@ def find(name: str) -> list[Path]:
             f"or one of {', '.join(known)}, or give the path of a .safetensors file"
         )
     return files
+
+
+def find_one(name: str) -> Path:
+    """The one file of that name, or at that path.
+
+    Raises:
+        OptionError: nothing has that name, or weights of several scales have it.
+    """
+    files = find(name)
+    if len(files) != 1:
+        raise OptionError(f"{name} comes in several scales: name one of them, such as {name}-x2")
+    return files[0]
 
 
 def families() -> list[str]:
@@ -136,15 +149,16 @@ def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> No
     """Write weights, card, and the ranges for eight bits if they were measured.
 
     Tensors are float32, or bfloat16 where that is the same. The file appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     import torch
     from safetensors.torch import save as to_bytes
 
     tensors = {k: _stored(v.detach().float().cpu()) for k, v in net.state_dict().items()}
     tensors |= {_RANGES + name: torch.from_numpy(found) for name, found in (ranges or {}).items()}
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(to_bytes(tensors, {_KEY: card.to_json()}))
-    partial.replace(path)
+    write_atomic(path, to_bytes(tensors, {_KEY: card.to_json()}))
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from typing import Literal
 
 from srnet.errors import OutputError, PictureError, SRNetError
 from srnet.image import (
-    FORMATS,
     Header,
     Image,
     encode,
@@ -25,7 +24,7 @@ from srnet.image import (
 )
 from srnet.naming import Job
 from srnet.options import Options
-from srnet.output import output_format, write
+from srnet.output import output_format, rounds_to_8_bit, write
 from srnet.report import Row, Status
 from srnet.upscaler import Progress, Upscaler, consistency_db
 
@@ -168,6 +167,8 @@ class Work:
             if not self.target_made:
                 self._finish_target()
             if self.job.residual is not None and self.residual is not None:
+                if self.existing == "refuse":  # else one that lacks its result is made anew
+                    self._check_free(self.job.residual)
                 _store(self.job.residual, encode([self.residual], "png"))
 
     def _finish_target(self) -> None:
@@ -175,9 +176,12 @@ class Work:
             check = pool.submit(consistency_db, self.inputs[0], self.results[0])
             data = write(self.results, self.options)
             self.consistency = check.result()
-        if self.existing != "replace" and _is_there(self.job.target):
-            raise OutputError(f"{self.job.target} has appeared meanwhile: {_CURE}")
+        self._check_free(self.job.target)
         _store(self.job.target, data)
+
+    def _check_free(self, path: Path | None) -> None:
+        if self.existing != "replace" and _is_there(path):
+            raise OutputError(f"{path} has appeared meanwhile: {_CURE}")
 
     def drop(self) -> None:
         """Let go of the pixels."""
@@ -198,10 +202,10 @@ class Work:
         return prod(self.size) * self.header.frames / 1e6
 
     def _rounds_to_8_bit(self) -> bool:
-        if self.status not in ("planned", "done") or self.header is None or self.header.depth == 8:
+        if self.status not in ("planned", "done") or self.header is None:
             return False
         kind = output_format(self.header.format, self.header.frames, self.options)
-        return not FORMATS[kind].sixteen_bit
+        return rounds_to_8_bit(self.header, kind)
 
     def row(self) -> Row:
         """Its line in the report."""

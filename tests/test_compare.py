@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from srnet.cli import app, main
-from srnet.compare import score, side_by_side
+from srnet.compare import same_size, score, side_by_side
 from srnet.errors import OptionError
-from srnet.image import Image, decode
+from srnet.image import Image, decode, encode
 
 
 @pytest.fixture
@@ -114,3 +114,20 @@ def test_details_are_neighbours_where_there_is_no_room(rng: np.random.Generator)
     cells = [a[y : y + 16, x : x + 16].tobytes() for y, x in corners]
     assert details[0] == cells[9]  # the one that differs
     assert sorted(details) == sorted(cells)  # each once
+
+
+def test_enlarging_keeps_what_is_hidden_hidden(rng: np.random.Generator) -> None:
+    rgb, alpha = rng.integers(0, 256, (24, 24, 3), np.uint8), np.zeros((24, 24), np.uint8)
+    alpha[:, 12:] = 255
+    rgb[:, 12:] = 255  # all that can be seen is white
+    larger = same_size(Image(rgb, alpha), 48, 48)
+    assert (larger.rgb == 255).all()
+    assert larger.alpha is None
+
+
+def test_figures_of_equal_pictures_are_json(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode([Image(np.zeros((30, 30, 3), np.uint8))], "png"))
+    done = CliRunner().invoke(app, ["compare", str(path), str(path), "--json"])
+    found = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert found["first against second"] == {"psnr": None, "ssim": 1.0, "largest": 0}

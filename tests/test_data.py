@@ -57,3 +57,20 @@ def test_a_wrong_manifest(tmp_path: Path, text: bytes | None) -> None:
         manifest.write_bytes(text)
     with pytest.raises(DataError, match=r"manifest\.csv"):
         describe(tmp_path, load_folder(tmp_path), manifest)
+
+
+def test_pictures_of_one_name_are_told_apart(rng: np.random.Generator, tmp_path: Path) -> None:
+    folder, manifest = tmp_path / "pictures", tmp_path / "manifest.csv"
+    for name in ("a/x.png", "b/x.png", "c/y.png"):
+        (folder / name).parent.mkdir(parents=True)
+        pixels = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+        PIL.Image.fromarray(pixels).save(folder / name)
+    pictures = load_folder(folder)
+    manifest.write_text("file,licence\na/x.png,CC0-1.0\nold/y.png,CC0-1.0\n")
+    with pytest.raises(DataError, match=r"does not list b/x\.png with a licence \(1 in all\)"):
+        describe(folder, pictures, manifest)
+    manifest.write_text("file,licence\na/x.png,CC0-1.0\nb/x.png,CC-BY-4.0\ny.png,CC0-1.0\n")
+    assert describe(folder, pictures, manifest).licences == ("CC-BY-4.0", "CC0-1.0")
+    manifest.write_text(manifest.read_text() + "old/y.png,CC-BY-4.0\n")
+    with pytest.raises(DataError, match=r"does not list c/y\.png"):  # which of the two?
+        describe(folder, pictures, manifest)

@@ -91,6 +91,7 @@ def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_pat
     done = CliRunner().invoke(app, [*command, "--jpeg", "60"])
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
+    assert f"recorded as {folder.name} jpeg 60 in {model}" in done.stderr
     assert [row["picture"] for row in rows] == ["a", "b", "mean"]
     metrics = weights.read_card(model).metrics
     assert metrics[f"{folder.name} jpeg 60 psnr"] == rows[-1]["psnr"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import srnet
 from srnet import export
 from srnet.card import Card
 from srnet.cli import app
@@ -47,3 +49,24 @@ def test_wrong_model_is_not_written(
     with pytest.raises(OutputError, match="differ from torch"):
         export.export_onnx(tiny_weights[2], tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_is_how_to_get_the_pixels_of_srnet(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    target, side = tmp_path / "net.onnx", 4
+    export.export_onnx(tiny_weights[2], target)
+    assert f"{side} more pixels on each side" in onnx.load(target).doc_string
+    picture = np.random.default_rng(0).integers(0, 256, (21, 30, 3), np.uint8)
+    around = np.pad(picture, ((side, side), (side, side), (0, 0)), mode="symmetric")
+    x = np.float32(around).transpose(2, 0, 1)[None] / 255
+    session = runtime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"input": x})
+    inside = y[0, :, 2 * side : -2 * side, 2 * side : -2 * side].transpose(1, 2, 0)
+    found = np.rint(np.clip(inside, 0, 1) * 255).astype(np.int16)
+    ours = srnet.load(tiny_weights[2], engine="torch", precision="float32")(picture)
+    assert np.abs(found - ours).max() <= 1
+    assert [d.dim_param for d in onnx.load(target).graph.input[0].type.tensor_type.shape.dim] == [
+        *("batch", "", "height", "width")
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.main import _something_was_left
+from server.settings import Settings
 from srnet.cli import main
 from tests.serving import served
 
@@ -45,6 +46,11 @@ def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
         ({"SRNET_RUNNING": "0"}, "SRNET_RUNNING"),
         ({"SRNET_TIME_LIMIT": "soon"}, "SRNET_TIME_LIMIT"),
         ({"SRNET_MODELS": "nope"}, "nope"),
+        ({"SRNET_DEVICE": "cuda:99", "SRNET_PORT": "0"}, "no device 'cuda:99' here"),
+        ({"SRNET_PRECISION": "int9"}, "SRNET_PRECISION"),
+        ({"SRNET_ENGINE": "abacus"}, "SRNET_ENGINE should be 'auto', 'torch' or 'openvino'"),
+        ({"SRNET_HOSTS": "a.example,b.example:80"}, "without port, not b.example:80"),
+        ({"SRNET_CORS_ORIGINS": "pictures.example"}, "https://pictures.example, not pictures"),
         ({"SRNET_HOST": "192.0.2.1", "SRNET_MODELS": ""}, ""),
         ({"SRNET_DATA_DIR": "/dev/null/x"}, "SRNET_DATA_DIR"),
     ],
@@ -101,8 +107,28 @@ def test_health(monkeypatch, tmp_path: Path, capsys) -> None:
         monkeypatch.setenv("SRNET_PORT", str(server.port))
         monkeypatch.setenv("SRNET_HOST", "0.0.0.0")
         assert main(["health"]) == 0
+        monkeypatch.setenv("SRNET_HOST", "192.0.2.1")
+        assert main(["health", "--host", "127.0.0.1"]) == 0
+        monkeypatch.setenv("SRNET_HOST", "0.0.0.0")
         server.service._loop.call_soon_threadsafe(server.service.begin_drain)
         assert main(["health"]) == 1
         assert "not ready" in capsys.readouterr().err
     assert main(["health"]) == 1
     assert "does not answer" in capsys.readouterr().err
+
+
+def test_hosts_and_origins_are_written_as_browsers_do(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        hosts="Pictures.Example,[::1]",
+        cors_origins="https://App.Example/,null,tauri://localhost",
+    )
+    assert settings.hosts == ("pictures.example", "[::1]")
+    assert settings.cors_origins == ("https://app.example", "null", "tauri://localhost")
+
+
+def test_a_system_that_lacks_what_it_needs_is_told_so(monkeypatch, capsys, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "server.main", raising=False)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert main(["serve", "--port", "0"]) == 2
+    assert "runs on Linux and macOS, or in the container (fcntl" in capsys.readouterr().err

@@ -13,6 +13,8 @@ const WAYS = {
   fit: { label: "Width in pixels", min: 1, max: "", step: 1, value: 3840, unit: "px" },
 };
 
+const MOST = 16; // times the size: the service enlarges no further
+
 const WITH_QUALITY = new Set(["", "jpeg", "webp", "avif"]);
 
 export class Options {
@@ -107,7 +109,7 @@ export class Options {
     const { scale, width: wide, height: high, fit } = this.size();
     const box = fit && Math.min(fit[0] / width, fit[1] / height);
     const factor = scale ?? (wide && wide / width) ?? (high && high / height) ?? box;
-    if (!(factor > 0) || !width) return null;
+    if (!(factor > 0) || !width || factor > MOST || scale < 1) return null; // it will be refused
     return [width, height].map((side) => Math.max(1, Math.round(side * factor)));
   }
 }

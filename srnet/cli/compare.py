@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srnet.cli.console import say
+from srnet.cli.console import print_json, say
 from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError, OutputError
 
@@ -58,7 +57,7 @@ def compare(
         write_atomic(output, encode([side_by_side(panels, crops)], format_for(output)))
     if as_json:
         found = {name: asdict(s) for name, s in figures.items()}
-        typer.echo(json.dumps({**found, "resized": resized}, indent=1))
+        print_json({**found, "resized": resized})
         return
     for name, s in figures.items():
         typer.echo(f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, largest {s.largest} levels")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from srnet.cli.console import print_json, say
 from srnet.cli.options import Device, Engine, Precision, argument, flag, option
 from srnet.errors import OptionError
 
@@ -91,18 +89,16 @@ def evaluate(
                 {**_fields(name, label, row), **settings} for row in (found if each else found[-1:])
             ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         _print(rows)
 
 
 def _load(name: str, **options: Any) -> Upscaler:
     from srnet.product import load
+    from srnet.weights import find_one
 
-    upscaler = load(name, **options)
-    if len(upscaler.engines) != 1:
-        raise OptionError(f"{name} comes in several scales: name one of them, such as {name}-x2")
-    return upscaler
+    return load(find_one(name), **options)
 
 
 def _scores(upscaler: Upscaler, folder: Path, degrade: Degrade, limit: int | None) -> list[Row]:
@@ -143,11 +139,11 @@ def _check_record(
 
 
 def _record(name: str, label: str, row: Row) -> None:
-    from srnet.weights import find, record
+    from srnet.weights import find_one, record
 
-    record(
-        find(name)[0], {f"{label} psnr": round(row.psnr, 3), f"{label} ssim": round(row.ssim, 4)}
-    )
+    file = find_one(name)
+    record(file, {f"{label} psnr": round(row.psnr, 3), f"{label} ssim": round(row.ssim, 4)})
+    say(f"srnet: recorded as {label} in {file}")
 
 
 def _fields(model: str, folder: str, row: Row) -> dict[str, Any]:

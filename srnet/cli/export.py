@@ -21,19 +21,24 @@ def export(
 ) -> None:
     """Write a model as ONNX, checked against PyTorch.
 
+    It takes float32 (N, 3, H, W) from 0 to 1, RGB as in sRGB, and gives
+    the same, not limited to 0 to 1. For the pixels of srnet give it the
+    picture with 4 more of its mirror image on each side (the edge is
+    there twice), and cut 4 x SCALE from each side of the result.
+
     Needs the packages of the extra called export.
     """
     from srnet.export import SHAPES, export_onnx
-    from srnet.weights import find
+    from srnet.weights import find_one
 
-    files = find(model)
-    if len(files) != 1:
-        raise OptionError(f"{model} comes in several scales: name one of them, such as {model}-x2")
-    target = output or Path(files[0].stem + ".onnx")
+    weights = find_one(model)
+    target = output or Path(weights.stem + ".onnx")
+    if target.suffix != ".onnx":
+        raise OptionError(f"--output: call it {target.name}.onnx, or runtimes will not know it")
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another --output, or pass --overwrite")
     check_writable(target.parent, "--output")
-    difference = export_onnx(files[0], target)
+    difference = export_onnx(weights, target)
     typer.echo(
         f"wrote {target}: differs from PyTorch by at most {difference:.1e} of full scale "
         f"on {len(SHAPES)} shapes"

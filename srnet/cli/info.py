@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import textwrap
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from srnet.cli.console import shown
+from srnet.cli.console import print_json, shown
 from srnet.cli.options import argument, flag
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def info(
             for path, card in cards.items()
         ]
         found = {"models": models, "devices": _devices(), "versions": versions()}
-        typer.echo(json.dumps(found, indent=1))
+        print_json(found)
         return
     _print_models(cards)
     for device in _devices():

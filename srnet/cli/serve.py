@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,9 +44,18 @@ def serve(
         _print(settings)
         return
     with suppress(KeyboardInterrupt):  # while it loads; then it ends in order by itself
-        from server.main import run
-
+        run = _runner()
         run(settings)
+
+
+def _runner() -> Callable[[Settings], None]:
+    try:
+        from server.main import run
+    except ImportError as error:  # fcntl and resource, which Windows has not
+        raise SetupError(
+            f"the service runs on Linux and macOS, or in the container ({error.name} is missing)"
+        ) from error
+    return run
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -100,6 +109,9 @@ def health(
     port: Annotated[
         int | None, option("PORT", "Port of the service; default SRNET_PORT, else 8000.")
     ] = None,
+    host: Annotated[
+        str | None, option("ADDRESS", "Where it listens; default SRNET_HOST, else 127.0.0.1.")
+    ] = None,
 ) -> None:
     """Ask the service on this machine whether it takes work.
 
@@ -108,7 +120,7 @@ def health(
     import urllib.error
     import urllib.request
 
-    host = os.environ.get("SRNET_HOST") or "127.0.0.1"
+    host = host or os.environ.get("SRNET_HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     host = f"[{host}]" if ":" in host else host
     number = _port() if port is None else port

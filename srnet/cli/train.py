@@ -45,7 +45,8 @@ def train(
         str, option("NAME", "clean (bicubic) or photo (blur, noise, JPEG).")
     ] = "clean",
     start: Annotated[
-        Path | None, option("FILE", "Weights file to start from; another scale is fine.")
+        Path | None,
+        option("FILE", "Weights to start from, a file or such as photo-x2; another scale is fine."),
     ] = None,
     iterations: Annotated[int, option("INTEGER", "Steps of the optimiser.")] = 20_000,
     batch: Annotated[int, option("INTEGER", "Patches a step, on each process.")] = 16,
@@ -89,7 +90,9 @@ def train(
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
     from srnet.recipe import TrainConfig
+    from srnet.weights import find_one
 
+    start = start if start is None or start.exists() else find_one(str(start))
     net = _network(_scale_of(output), size, features, blocks, start)
     _one_of("degradation", degradation, ("clean", "photo"))
     _one_of("optimizer", optimizer, ("muon", "adam"))
@@ -164,7 +167,8 @@ def _run(config: TrainConfig, places: _Places, licence: str | None) -> None:
             raise OutputError(f"{output} exists and has no checkpoint: choose another --output")
         if licence is not None:
             run.licence = licence
-        if run.iteration < config.iterations:
+        missing = not output.exists() or (places.validate is not None and run.to_validate)
+        if run.iteration < config.iterations or missing:
             _go_on(run, places)
         elif run.rank == 0:
             if licence is not None:

@@ -218,7 +218,7 @@ def upscale(
     _check_run(jobs, report, as_json, dry_run)
     upscaler = load(model, device=device, precision=precision, engine=engine)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
-    _check_stdout(work, report, as_json)
+    _check_outputs(work, report, as_json)
     result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
     settings = {"model": model, "device": device, "precision": precision, "engine": engine}
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
@@ -252,10 +252,14 @@ def _ran(upscaler: Upscaler) -> dict[str, str]:
     return {e.card.name: e.kind for e in upscaler.engines.values() if e.kind}
 
 
-def _check_stdout(work: Sequence[Job], report: str | None, as_json: bool) -> None:
+def _check_outputs(work: Sequence[Job], report: str | None, as_json: bool) -> None:
+    from srnet.naming import is_touched
+
     wanted = "--report -" if report == STREAM else "--json" if as_json else None
     if wanted and any(job.target is None for job in work):
         raise OptionError(f"{wanted} and the picture cannot both go to standard output")
+    if report not in (None, STREAM) and is_touched(Path(report), work):
+        raise OptionError(f"--report: {report} is a picture of this run: choose another name")
 
 
 def _existing(overwrite: bool, skip: bool) -> Existing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -131,3 +132,24 @@ def test_how_many_more_would_clash_is_told(tmp_path):
     found = [Found(path) for path in sorted(tmp_path.iterdir())]
     with pytest.raises(OptionError, match=r"a\.bmp and .*a\.gif .* \(2 more like this\)"):
         plan(found, tmp_path / "out", PNG)
+
+
+def test_a_residual_is_no_result_and_no_input(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a.png.residual.png")
+    found = [Found(tmp_path / name) for name in ("a.png", "a.png.residual.png")]
+    for order in (found, found[::-1]):
+        with pytest.raises(OptionError, match=r"a result and a residual, of .* --residual"):
+            plan(order, tmp_path / "out", Options(), residuals=tmp_path / "out")
+        with pytest.raises(OptionError, match=r"the residual of .*a\.png, is an input itself"):
+            plan(order, tmp_path / "out", Options(), residuals=tmp_path)
+    assert len(plan(found, tmp_path / "out", Options(), residuals=tmp_path / "added")) == 2
+
+
+def test_clashes_on_two_drives_are_told_too(tmp_path, monkeypatch):
+    def apart(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr(os.path, "commonpath", apart)
+    with pytest.raises(OptionError, match="rename one, or upscale them one by one"):
+        targets(["one/p.jpg", "two/p.jpg"], tmp_path)

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
@@ -113,3 +114,12 @@ def test_bar_counts_files_and_parts():
     assert task.fields["files"] == "1/2 files"
     assert task.fields["rate"].endswith(" MP/s")
     assert "a[b].png: failed" in screen.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.png", "out.png", "added/out.png.residual.png"])
+def test_a_report_never_takes_the_place_of_a_picture(up, here, capsys, name):
+    before = Path("a.png").read_bytes()
+    assert up("a.png", "-o", "out.png", "--residual", "added", "--report", name) == 2
+    assert "is a picture of this run" in capsys.readouterr().err
+    assert Path("a.png").read_bytes() == before
+    assert not Path("out.png").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,13 +191,35 @@ def test_write_atomic_keeps_the_old_file_when_the_disk_is_full(tmp_path, monkeyp
     path = tmp_path / "x.png"
     path.write_bytes(b"old")
 
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:1])
+    def full(number):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="No space"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_atomic_keeps_permissions_and_replaces_links(tmp_path):
+    private, link, far = (tmp_path / name for name in ("private", "link", "far"))
+    private.write_bytes(b"old")
+    private.chmod(0o600)
+    write_atomic(private, b"new")
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"new", 0o600)
+    far.write_bytes(b"far")
+    far.chmod(0o600)
+    link.symlink_to(far)
+    write_atomic(link, b"near")
+    assert (link.read_bytes(), far.read_bytes()) == (b"near", b"far")
+    assert not link.is_symlink()
+    assert link.stat().st_mode & 0o077 != 0o077
+
+
+def test_write_atomic_does_without_a_sync_where_there_is_none(tmp_path, monkeypatch):
+    def unknown(number):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unknown)
+    write_atomic(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"

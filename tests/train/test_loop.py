@@ -207,5 +207,57 @@ def test_learning_rate() -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(OptionError, match="seed must be a whole number from 0 on, not -1"):
+        replace(CONFIG, seed=-1)
     with pytest.raises(OptionError, match="batch"):
         replace(CONFIG, batch=0)
+
+
+def test_a_validation_that_was_cut_off_is_made_later(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+
+    def killed(path: Path) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_through(CONFIG, pictures, output, validate=killed)
+    assert weights.read_card(output).metrics == {}
+    run = Run(CONFIG)
+    run.restore(output.with_suffix(".ckpt"))
+    assert run.to_validate
+    rows = run_through(CONFIG, pictures, output, validate=lambda _: {"psnr": 30.0})
+    assert rows[0] == {"iteration": run.iteration, "psnr": 30.0}
+    assert weights.read_card(output).metrics == {"psnr": 30.0}
+    assert run_through(CONFIG, pictures, output, validate=killed) == []  # it is made
+
+
+def test_the_checkpoint_comes_before_the_first_weights(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("srnet.train.save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_through(CONFIG, pictures, output)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".ckpt"]
+    run_through(CONFIG, pictures, output)
+    assert weights.read_card(output).training.iterations == CONFIG.iterations
+    output.unlink()
+    assert run_through(CONFIG, pictures, output) == []  # it was at its end
+    assert output.exists()
+
+
+def test_a_damaged_checkpoint_is_refused(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    checkpoint = output.with_suffix(".ckpt")
+    for left in (checkpoint.read_bytes()[:2000], b"", b"junk" * 99):
+        checkpoint.write_bytes(left)
+        with pytest.raises(WeightsError, match=r"damaged .* --start .*tiny-x2\.safetensors"):
+            Run(CONFIG).restore(checkpoint)

@@ -1,0 +1,96 @@
+"""What is told of results, and how they are fetched in parts."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from server.partial import Part
+from srnet.image import encode, from_array
+from tests.serving import Served, picture, problem, served, until
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+def finished(server: Served, data: bytes, query: str = "") -> str:
+    """The address of a job that is done."""
+    location = server.client.post(f"/v1/jobs?{query}", content=data).headers["location"]
+    until(lambda: server.client.get(location).json()["state"] == "done")
+    return str(location)
+
+
+def test_a_download_goes_on_where_it_broke_off(server: Served) -> None:
+    address = finished(server, picture(90, 70)) + "/result"
+    whole = server.client.get(address)
+    assert whole.headers["accept-ranges"] == "bytes"
+    tag, size = whole.headers["etag"], len(whole.content)
+    for asked, start, end in [("100-", 100, size), ("0-0", 0, 1), ("-50", size - 50, size)]:
+        for headers in ({}, {"if-range": tag}):
+            part = server.client.get(address, headers={"range": f"bytes={asked}", **headers})
+            assert part.status_code == 206
+            assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+            assert part.content == whole.content[start:end]
+    for headers in (
+        *({"range": "bytes=0-9", "if-range": '"other"'}, {"range": f"bytes={size}-"}),
+        *({"range": "bytes=0-1,5-9"}, {"range": "pages=1-2"}, {"range": "bytes=9-2"}),
+    ):
+        assert server.client.get(address, headers=headers).content == whole.content
+    for known in (tag, f'"x", W/{tag}', "*"):
+        same = server.client.get(address, headers={"if-none-match": known})
+        assert (same.status_code, same.content) == (304, b"")
+        assert same.headers["etag"] == tag
+    assert server.client.get(address, headers={"if-none-match": '"x"'}).status_code == 200
+
+
+def test_ranges_of_absurd_length_are_none() -> None:
+    for asked in ("bytes=" + "9" * 5000 + "-", "bytes=-", "bytes=--5", "bytes=-0", ""):
+        assert Part.asked({"range": asked}, '"a"', 10) == Part('"a"', 10, 200, 0, 10)
+    assert Part.asked({"range": "bytes=-99"}, '"a"', 10) == Part('"a"', 10, 206, 0, 10)
+    assert Part.asked({"range": "bytes=2-99"}, '"a"', 10) == Part('"a"', 10, 206, 2, 10)
+
+
+def test_what_a_result_lacks_is_told(server: Served) -> None:
+    deep = encode([from_array(np.zeros((6, 9, 3), np.uint16))], "png")
+    pages = [PIL.Image.new("RGB", (9, 6)) for _ in range(3)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    told = server.client.post("/v1/upscale?format=jpeg", content=deep).headers
+    assert told["x-rounded-to-8-bit"] == "1"
+    assert "x-pages-left-out" not in told
+    told = server.client.post("/v1/upscale", content=file.getvalue()).headers
+    assert told["x-pages-left-out"] == "2"
+    assert "x-rounded-to-8-bit" not in told
+    job = finished(server, deep, "format=webp")
+    assert server.client.get(job).json()["output"]["rounded_to_8_bit"] is True
+    assert server.client.get(f"{job}/result").headers["x-rounded-to-8-bit"] == "1"
+    job = finished(server, file.getvalue())
+    assert server.client.get(job).json()["output"]["pages_left_out"] == 2
+    assert server.client.get(f"{job}/result").headers["x-pages-left-out"] == "2"
+
+
+def test_a_packed_body_is_told_to_be_one(server: Served) -> None:
+    headers = {"content-encoding": "gzip"}
+    answer = server.client.post("/v1/upscale", content=gzip.compress(picture()), headers=headers)
+    assert "packed" in problem(answer, 415, "not-a-picture")
+
+
+def test_signs_that_browsers_escape_in_names_come_back(server: Served, tmp_path: Path) -> None:
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a %22b%22 50%.png"\r\n\r\n'
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    body = form + picture() + b"\r\n--b--\r\n"
+    answer = server.client.post("/v1/upscale", content=body, headers=headers)
+    name = answer.headers["content-disposition"].split("UTF-8''")[1]
+    assert unquote(name) == 'a "b" 50%_x2.png'
