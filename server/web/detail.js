@@ -168,6 +168,8 @@ export class Detail {
     if (item.state === "done") {
       const { output } = job;
       rows.push(["Result", [text.size(output.width, output.height), item.result.bytes]]);
+      const lost = text.leftOut(output);
+      if (lost) rows.push(["Left out", [lost]]);
       if (job.seconds !== null) rows.push(["Time", [text.seconds(job.seconds)]]);
       if (job.consistency_db !== null) {
         rows.push(["Consistency", [text.consistency(job.consistency_db)]]);

@@ -48,6 +48,12 @@ export function state(item, estimate) {
   return `${size(output.width, output.height)}${took}`;
 }
 
+/** What the result does not have of the picture, or "". */
+export function leftOut({ rounded_to_8_bit: rounded, pages_left_out: pages }) {
+  const left = [rounded && "8 of 16 bits", pages && `${pages} page${pages > 1 ? "s" : ""}`];
+  return left.filter(Boolean).join(", ");
+}
+
 /** What a screen reader is told when something ends, or "". */
 export function announcement(item) {
   const ends = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tests.page.support import Page, Served, expect
@@ -125,3 +126,25 @@ def test_object_urls_are_given_back(browser: Any, service: Served, picture: Path
     assert page.at.evaluate("Promise.resolve().then(() => held.size)") == 0
     context.close()
     assert page.faults == []
+
+
+def test_what_a_result_lacks_is_told(page: Page, picture: Path, tmp_path: Path) -> None:
+    pages = [PIL.Image.new("RGB", (40, 30), colour) for colour in ("red", "green", "blue")]
+    scan = tmp_path / "scan.tif"
+    pages[0].save(scan, save_all=True, append_images=pages[1:])
+    page.add(scan, picture)
+    page.go()
+    page.finish(2)
+    facts = page.at.locator("#facts")
+    page.at.locator("#list li .select").nth(0).click()
+    expect(facts).to_contain_text(re.compile("Left out\\s*2 pages"))
+    page.at.locator("#list li .select").nth(1).click()
+    expect(facts).not_to_contain_text("Left out")
+
+
+def test_a_factor_that_will_be_refused_promises_no_size(page: Page, picture: Path) -> None:
+    page.add(picture)
+    page.choose("Other")
+    for factor, shown in (("3", "→"), ("17", "Ready"), ("0.5", "Ready")):
+        page.at.fill("#first", factor)
+        expect(page.rows("ready")).to_contain_text(shown)
