@@ -170,7 +170,8 @@ Accepted = Annotated[
     Header(
         alias="Accept",
         description="Chooses the format where `format` is absent: the highest `q`, then that of "
-        "the input, then what is named first; what cannot hold the picture is passed over.",
+        "the input, then what is named first; what cannot hold the picture is passed over, and "
+        "refused if nothing else is named. A header without a format that is written is ignored.",
         max_length=1000,
         examples=["image/webp, image/png;q=0.5"],
     ),
