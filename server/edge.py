@@ -56,7 +56,8 @@ class Edge:
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
         method = scope["method"]
         if method == "HEAD":  # is GET to everything inside
-            scope = {**scope, "method": "GET"}
+            headers = [header for header in scope["headers"] if header[0] != b"range"]
+            scope = {**scope, "method": "GET", "headers": headers}
         exchange = _Exchange(scope, receive, send, self.service, head=method == "HEAD")
         start = time.perf_counter()
         try:

@@ -60,8 +60,8 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
             _serve(app, listener, settings)
         logging.shutdown()
         if service.busy or service.ending.left(1) < _TEARDOWN:
-            # A thread is inside a decoder or encoder, which nothing can stop; its job, if it
-            # is one, is written down, and the interpreter would wait for it for ever.
+            # A thread is inside a decoder or encoder, or loads the models, which nothing can stop;
+            # its job, if it is one, is written down; the interpreter would wait for it for ever.
             os._exit(0)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.ASCII)  # several are not worth it
+_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.ASCII | re.I)  # several are not worth it
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,19 @@ class Part:
     end: int
 
     @classmethod
-    def asked(cls, headers: Mapping[str, str], tag: str, size: int) -> Part:
+    def asked(
+        cls,
+        tag: str,
+        size: int,
+        span: str | None = None,
+        if_range: str | None = None,
+        if_none_match: str | None = None,
+    ) -> Part:
         """What the headers of a request ask for; a range that cannot be given asks for all."""
-        if _names(headers.get("if-none-match", ""), tag):
+        if _names(if_none_match or "", tag):
             return cls(tag, size, 304, 0, 0)
-        if headers.get("if-range", tag) == tag:
-            start, end = _span(headers.get("range", ""), size)
+        if if_range in (None, tag):
+            start, end = _span(span or "", size)
             if start < end:
                 return cls(tag, size, 206, start, end)
         return cls(tag, size, 200, 0, size)

@@ -222,12 +222,34 @@ async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
     responses={
         200: pictures("The enlarged picture.", {**PICTURE_HEADERS, **RESUMED}),
         206: pictures("The part that the header Range asks for.", {**PICTURE_HEADERS, **PARTIAL}),
-        304: {"description": "It is what If-None-Match names."},
+        304: {"description": "It is what If-None-Match names.", "headers": dict(RESUMED)},
         **problems("unauthorized", "not-found", "job-not-done", "job-failed"),
     },
 )
-async def result(request: Request, job_id: JobId, caller: Caller) -> Response:
-    """The picture, until the job expires. A download that broke off goes on (`curl -C -`)."""
+async def result(
+    request: Request,
+    job_id: JobId,
+    caller: Caller,
+    span: Annotated[
+        str | None,
+        Header(alias="Range", description="One range of bytes.", examples=["bytes=100-"]),
+    ] = None,
+    if_range: Annotated[
+        str | None,
+        Header(
+            description="The ETag of what is there; of another, all is sent.",
+            examples=[f'"{_ID}"'],
+        ),
+    ] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            description="The ETags of what is there: 304 if this is one.",
+            examples=[f'"{_ID}"'],
+        ),
+    ] = None,
+) -> Response:
+    """The picture, until the job expires; the rest of it, where a download broke off."""
     jobs = _jobs_of(request)
     job = await jobs.result(job_id, caller)
     made = job.output or {}
@@ -245,7 +267,7 @@ async def result(request: Request, job_id: JobId, caller: Caller) -> Response:
     name = result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}")
     headers["Content-Disposition"] = disposition(name)
     blob = jobs.blob(job)
-    part = Part.asked(request.headers, f'"{job.id}"', blob.size)
+    part = Part.asked(f'"{job.id}"', blob.size, span, if_range, if_none_match)
     headers |= part.headers
     if part.status == 304:
         return Response(status_code=304, headers=headers)

@@ -16,8 +16,9 @@ MEGA = 1_000_000
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
 _OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
-_HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s:/\[\]]+", re.IGNORECASE)
-_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+/?", re.IGNORECASE)
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s:/\[\]*@?#]+", re.IGNORECASE)
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/*@?#]+/?", re.IGNORECASE)
+_USUAL_PORT = re.compile(r"(?<=^https)(://.*):443$|(?<=^http)(://.*):80$")  # browsers leave it out
 
 
 def _default_data_dir() -> Path:
@@ -124,7 +125,10 @@ class Settings(BaseSettings):
     def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not _HOST.fullmatch(name):
-                raise ValueError(f"has names or addresses only, without port, not {name}")
+                raise ValueError(
+                    "has whole names or addresses, without port and with brackets about those of "
+                    f"IPv6 ([::1]), not {name}"
+                )
         return tuple(name.lower() for name in value)
 
     @field_validator("cors_origins")
@@ -133,7 +137,8 @@ class Settings(BaseSettings):
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"has origins such as https://pictures.example, not {origin}")
-        return tuple(origin.rstrip("/").lower() for origin in value)
+        plain = (origin.rstrip("/").lower() for origin in value)
+        return tuple(_USUAL_PORT.sub(r"\1\2", origin) for origin in plain)
 
     @field_validator("port", mode="before")
     @classmethod

@@ -59,7 +59,7 @@ async def receive(request: Request, settings: Settings, folder: Path, *more: Lim
 
 
 async def _read(request: Request, sink: _Sink) -> Upload:
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise Problem("not-a-picture", "The body is packed: send the picture as it is.")
     kind, options = parse_options_header(request.headers.get("content-type"))
     form = _Form(sink, options.get(b"boundary")) if kind == b"multipart/form-data" else None

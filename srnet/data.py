@@ -78,7 +78,8 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
     """What the card says of a training set; licences come from the rows of the manifest.
 
     The manifest is a CSV file with the columns ``file`` and ``licence``. A picture is found by its
-    path in the folder, or by its name where no other picture there is called so.
+    path in the folder, which may be the end of a longer one, or by its name where no other picture
+    there is called so.
 
     Raises:
         DataError: a manifest that cannot be read, or does not list a picture.
@@ -113,17 +114,17 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
 def _licences(files: list[Path], listed: dict[Path, str]) -> tuple[set[str], list[Path]]:
     """The licences of files, as a manifest lists them, and the files that it does not list."""
     names = Counter(file.name for file in files)
-    by_name: dict[str, set[str]] = {}
-    for path, licence in listed.items():
-        by_name.setdefault(path.name, set()).add(licence)
+    by_name: dict[str, list[Path]] = {}
+    for path in listed:
+        by_name.setdefault(path.name, []).append(path)
     found: set[str] = set()
     unlisted = []
     for file in files:
-        named = by_name.get(file.name, set()) if names[file.name] == 1 else set()
-        if file in listed:
-            found.add(listed[file])
-        elif len(named) == 1:
-            found |= named
+        called = by_name.get(file.name, [])
+        there = [path for path in called if path.parts[-len(file.parts) :] == file.parts]
+        meant = {listed[path] for path in there or (called if names[file.name] == 1 else [])}
+        if len(meant) == 1:
+            found |= meant
         else:
             unlisted.append(file)
     return found, unlisted

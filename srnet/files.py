@@ -18,7 +18,8 @@ _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # what file systems say 
 def write_atomic(path: Path, data: bytes | memoryview, *, parents: bool = False) -> None:
     """Write a file that is there in full or not at all, also after a power cut.
 
-    An older one is replaced, and its permissions are kept; of a link, the link is replaced.
+    An older one is replaced, and its owner and permissions are kept; of a link, the link is
+    replaced.
     ``parents`` makes the folder it is to lie in.
 
     Raises ``OutputError`` with the reason; nothing is left behind then.
@@ -28,10 +29,9 @@ def write_atomic(path: Path, data: bytes | memoryview, *, parents: bool = False)
         try:
             if parents:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with _created(part, path) as file:
                 file.write(data)
                 _sync(file)
-            _keep_permissions(path, part)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -42,6 +42,23 @@ def write_atomic(path: Path, data: bytes | memoryview, *, parents: bool = False)
         ) from error
 
 
+def _created(part: Path, old: Path) -> BinaryIO:
+    """A new file, with owner and permissions of the one that it is to replace.
+
+    Those stay only where the owner can stay, or he could be locked out.
+    """
+    found = old.lstat() if os.path.lexists(old) and hasattr(os, "fchmod") else None
+    kept = found is not None and stat.S_ISREG(found.st_mode)
+    if found is None or not kept or os.geteuid() not in (0, found.st_uid):
+        return part.open("xb")
+    number = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with suppress(OSError):  # the file system has none, or it is a group of others
+        os.chown(number, found.st_uid, found.st_gid)
+    with suppress(OSError):
+        os.fchmod(number, stat.S_IMODE(found.st_mode))
+    return os.fdopen(number, "wb")
+
+
 def _sync(file: BinaryIO) -> None:
     file.flush()
     try:
@@ -49,10 +66,3 @@ def _sync(file: BinaryIO) -> None:
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
-
-
-def _keep_permissions(old: Path, new: Path) -> None:
-    with suppress(OSError):  # there is none, or the file system has no permissions
-        found = old.lstat().st_mode
-        if stat.S_ISREG(found):
-            new.chmod(stat.S_IMODE(found))

@@ -169,6 +169,8 @@ def from_array(array: npt.ArrayLike) -> Image:
 def from_pil(pil: PIL.Image.Image) -> Image:
     """Convert the current frame of a Pillow image, with its profile, EXIF and orientation.
 
+    Where Pillow has loaded, and so turned, a TIFF already, ``dpi`` is not turned with it.
+
     Raises ``DecodeError`` for modes without an 8- or 16-bit meaning.
     """
     with _decoding("the Pillow image", b""):

@@ -200,9 +200,9 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
 
 def is_touched(path: Path, jobs: Iterable[Job]) -> bool:
     """Whether a job reads or makes the file of that path."""
-    return any(
-        _same(path, other) for job in jobs for other in (job.source, job.target, job.residual)
-    )
+    key = _key(path)
+    every = (path for job in jobs for path in (job.source, job.target, job.residual))
+    return any(key == _key(other) for other in every if other)
 
 
 def _cure(first: Job, second: Job) -> str:

@@ -40,6 +40,11 @@ class Batch:
     high: Tensor
 
 
+def planes(pixels: Tensor) -> Tensor:
+    """``(N, h, w, 3)`` uint8 to ``(N, 3, h, w)`` in 0 to 1, channels last."""
+    return pixels.permute(0, 3, 1, 2).float().div_(255)
+
+
 class Patches:
     """An endless, reproducible source of batches.
 

@@ -80,6 +80,11 @@ class Image:
             raise OptionError(f"alpha must be {shape[:2]} {dtype}, like the picture")
 
     @property
+    def opaque(self) -> bool:
+        """Whether nothing can be seen through it."""
+        return self.alpha is None or bool((self.alpha == np.iinfo(self.alpha.dtype).max).all())
+
+    @property
     def height(self) -> int:
         """Rows of pixels."""
         return int(self.rgb.shape[0])

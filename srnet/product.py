@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError, OutputError
@@ -15,8 +15,10 @@ from srnet.options import Options, OptionWords
 from srnet.upscaler import Progress, Upscaler
 from srnet.weights import DEFAULT_FAMILY, find
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack  # in `typing` from Python 3.11 on
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+else:
+    from typing_extensions import Unpack
 
 _EXAMPLES = {"model": DEFAULT_FAMILY, "device": "cpu", "precision": "auto", "engine": "auto"}
 ENGINES = ("auto", "torch", "openvino")

@@ -9,7 +9,7 @@ from itertools import islice
 
 _MAX_JPEG_SCANS = 100  # real progressive files have about ten; each one costs a whole pass
 _MAX_JPEG_PARTS = 10_000  # of 64 kB at most
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # not within a scan
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # not within a scan
 _MAX_TILE = 2**22  # pixels that a tile of a TIFF may always have, whatever the picture
 _MOST_PAGES = 10_000  # that are counted
 _SUBFILE_TYPE = 254  # the first tag of a directory that has it
@@ -25,7 +25,7 @@ def check_scans(data: bytes) -> None:
         if marker is None or marker[1] == b"\xd9":
             return
         at = marker.end()
-        if marker[1] not in b"\x01\xd8":  # which have no length
+        if marker[1] >= b"\xc0" and marker[1] != b"\xd8":  # others have no length
             scans += marker[1] == b"\xda"
             at += int.from_bytes(data[at : at + 2], "big")
         if scans > _MAX_JPEG_SCANS:

@@ -7,12 +7,11 @@ ready to use, and ``<name>.ckpt`` beside it, from which the run goes on exactly 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import pickle
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,19 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from srnet import checkpoint
 from srnet.captured import Captured
 from srnet.card import FORMAT, Card, Data, Training, differences
 from srnet.device import any_process, best_device, best_dtype
 from srnet.errors import TrainingError, WeightsError
-from srnet.files import write_atomic
 from srnet.model import SRNet
-from srnet.patches import Batch, Patches
+from srnet.patches import Batch, Patches, planes
 from srnet.recipe import HABITS, TrainConfig, learning_rate, load_state, optimizers, set_rate
-from srnet.weights import finite, read_card, rounded, save, shipped, warm_start
+from srnet.weights import finite, read_card, record, rounded, save, shipped, warm_start
 
 Metrics = dict[str, float]
 Validate = Callable[[Path], Metrics]
 Report = Callable[[dict[str, Any]], None]
-_UNREADABLE = (  # what a damaged checkpoint raises
-    *(RuntimeError, EOFError, OSError, pickle.UnpicklingError),
-    *(LookupError, ValueError, TypeError, AttributeError),
-)
 
 
 class Run:
@@ -104,8 +99,8 @@ class Run:
             optimizer.zero_grad()
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=half):
-            output = self.forward(_planes(low))
-        loss = F.l1_loss(output, _planes(high))
+            output = self.forward(planes(low))
+        loss = F.l1_loss(output, planes(high))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
         for optimizer in self.optimizers:
@@ -134,30 +129,24 @@ class Run:
             "validated": self.validated,
         }
 
-    def restore(self, checkpoint: Path) -> None:
+    def restore(self, file: Path) -> None:
         """Go on from a checkpoint of the same configuration.
 
         Raises:
             WeightsError: it is damaged, or belongs to another configuration or another srnet.
         """
-        try:
-            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        except _UNREADABLE as error:
-            raise WeightsError(
-                f"{checkpoint} is damaged ({error}): choose another --output, with --start "
-                f"{checkpoint.with_suffix('.safetensors')} to begin from the weights saved last"
-            ) from error
+        state = checkpoint.read(file, self.device)
         if state.get("format", 1) != FORMAT:
-            raise WeightsError(f"{checkpoint} is of an older srnet: delete it to begin anew")
+            raise WeightsError(f"{file} is of an older srnet: delete it to begin anew")
         new = json.loads(self.state()["config"])
         old = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
         old |= json.loads(state["config"])  # settings that came later had their defaults
         old |= {name: new[name] for name in HABITS}
         if old != new:
             raise WeightsError(
-                f"{checkpoint} is of a run with other settings ({differences(old, new)}): give the "
+                f"{file} is of a run with other settings ({differences(old, new)}): give the "
                 f"old ones to go on, or choose another --output, with --start "
-                f"{checkpoint.with_suffix('.safetensors')} if it is to begin from these weights"
+                f"{file.with_suffix('.safetensors')} if it is to begin from these weights"
             )
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
@@ -212,17 +201,14 @@ class Run:
             data=data,
             metrics=self.metrics,
         )
-        checkpoint, state = weights.with_suffix(".ckpt"), io.BytesIO()
-        torch.save(self.state(), state)
-        if not checkpoint.exists():  # weights without one could not be gone on with
-            write_atomic(checkpoint, state.getbuffer())
+        if not weights.with_suffix(".ckpt").exists():  # without it the run could not go on
+            self.keep(weights)
         save(weights, averaged, card)
-        write_atomic(checkpoint, state.getbuffer())
+        self.keep(weights)
 
-
-def _planes(pixels: Tensor) -> Tensor:
-    """``(N, h, w, 3)`` uint8 to ``(N, 3, h, w)`` in 0 to 1, channels last."""
-    return pixels.permute(0, 3, 1, 2).float().div_(255)
+    def keep(self, weights: Path) -> None:
+        """Write the checkpoint beside the weights."""
+        checkpoint.write(weights.with_suffix(".ckpt"), self.state())
 
 
 def train(
@@ -250,16 +236,9 @@ def train(
     started, first = time.monotonic() - run.seconds, (run.iteration, run.seconds)
     losses: list[Tensor] = []
 
-    def keep() -> None:
-        """Save, and validate where that is due; a run that was killed in it does it now."""
-        run.save(output, data, commit, hardware)
-        if validate is not None and run.to_validate:
-            run.metrics, run.validated = validate(output), run.iteration
-            run.save(output, data, commit, hardware)
-            report({"iteration": run.iteration, **run.metrics})
-
-    if main and run.iteration and (run.to_validate or not output.exists()):
-        keep()
+    keep = partial(_keep, run, output, (data, commit, hardware), validate, report)
+    if main and run.iteration:  # it may have been killed before the weights, or in a validation
+        keep(anew=not output.exists())
     with closing(patches.batches(run.iteration, config.iterations, run.rank)) as batches:
         for batch in batches:
             losses.append(run.step(batch))
@@ -273,11 +252,30 @@ def train(
                 if not row["loss"] < 1:  # of full scale; bicubic alone is off by 0.03
                     raise TrainingError(_diverged(done))
                 losses.clear()
-            if main and (done % config.save_every == 0 or stopped or run.to_validate):
+            validating = validate is not None and run.to_validate
+            if main and (done % config.save_every == 0 or last or stopped or validating):
                 keep()
             if stopped:
                 break
     return run.metrics
+
+
+def _keep(
+    run: Run,
+    output: Path,
+    about: tuple[Data, str, str],
+    validate: Validate | None,
+    report: Report,
+    anew: bool = True,
+) -> None:
+    """Save, and validate where that is due."""
+    if anew:
+        run.save(output, *about)
+    if validate is not None and run.to_validate:
+        run.metrics, run.validated = validate(output), run.iteration
+        record(output, run.metrics)
+        run.keep(output)
+        report({"iteration": run.iteration, **run.metrics})
 
 
 def _diverged(iteration: int) -> str:

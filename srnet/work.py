@@ -167,8 +167,6 @@ class Work:
             if not self.target_made:
                 self._finish_target()
             if self.job.residual is not None and self.residual is not None:
-                if self.existing == "refuse":  # else one that lacks its result is made anew
-                    self._check_free(self.job.residual)
                 _store(self.job.residual, encode([self.residual], "png"))
 
     def _finish_target(self) -> None:
@@ -177,6 +175,8 @@ class Work:
             data = write(self.results, self.options)
             self.consistency = check.result()
         self._check_free(self.job.target)
+        if self.existing == "refuse":  # else one that lacks its result is made anew
+            self._check_free(self.job.residual)
         _store(self.job.target, data)
 
     def _check_free(self, path: Path | None) -> None:

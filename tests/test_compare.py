@@ -131,3 +131,14 @@ def test_figures_of_equal_pictures_are_json(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["compare", str(path), str(path), "--json"])
     found = json.loads(done.stdout, parse_constant=pytest.fail)
     assert found["first against second"] == {"psnr": None, "ssim": 1.0, "largest": 0}
+
+
+def test_what_counts_as_white_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rgb, alpha = np.zeros((30, 30, 3), np.uint8), np.full((30, 30), 255, np.uint8)
+    (tmp_path / "opaque.png").write_bytes(encode([Image(rgb, alpha)], "png"))
+    (tmp_path / "clear.png").write_bytes(encode([Image(rgb[:15, :15], alpha[:15, :15] - 9)], "png"))
+    names = [str(tmp_path / name) for name in ("opaque.png", "clear.png")]
+    assert main(["compare", names[0], names[0]]) == 0
+    assert "white" not in capsys.readouterr().err
+    assert main(["compare", *names]) == 0
+    assert f"{names[1]}: transparent parts count as white" in capsys.readouterr().err

@@ -71,6 +71,8 @@ def test_pictures_of_one_name_are_told_apart(rng: np.random.Generator, tmp_path:
         describe(folder, pictures, manifest)
     manifest.write_text("file,licence\na/x.png,CC0-1.0\nb/x.png,CC-BY-4.0\ny.png,CC0-1.0\n")
     assert describe(folder, pictures, manifest).licences == ("CC-BY-4.0", "CC0-1.0")
+    manifest.write_text(manifest.read_text().replace("a/x", "set/a/x").replace("b/x", "set/b/x"))
+    assert describe(folder, pictures, manifest).licences == ("CC-BY-4.0", "CC0-1.0")
     manifest.write_text(manifest.read_text() + "old/y.png,CC-BY-4.0\n")
     with pytest.raises(DataError, match=r"does not list c/y\.png"):  # which of the two?
         describe(folder, pictures, manifest)

@@ -60,6 +60,7 @@ def vast_tile(side: int = 4096) -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + packed
 
 
+SCAN = b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0"
 BOMB = zlib.compress(bytes(50_000_000), 9)
 JUNK = {
     "profile bomb": png(1, 1, chunk(b"iCCP", b"x\0\0" + BOMB), chunk(b"IDAT", b"")),
@@ -69,10 +70,11 @@ JUNK = {
     "JPEG of markers": b"\xff\xd8" + b"\xff\xe1\0\2" * 1_000_000,
     "GIF of nothing": b"GIF89a\1\0\1\0\0\0\0" + bytes(5_000_000),
     "GIF of comments": b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\1x\0" * 1_000_000,
-    "JPEG of scans": CORPUS["jpeg"][:-2] + b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0" * 500,
+    "JPEG of scans": CORPUS["jpeg"][:-2] + SCAN * 500,
     "GIF of crumbs": b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1x" * 5_000_000,
     "GIF of empty parts": b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 5_000_000,
     "TIFF of one vast tile": vast_tile(),
+    "JPEG of hidden scans": CORPUS["jpeg"][:-2] + b"\xff\x02\xff\xff" + SCAN * 500,
 }
 
 
@@ -91,10 +93,20 @@ def test_a_tile_may_be_larger_than_a_small_picture():
 
 
 def test_what_follows_a_jpeg_is_not_looked_at():
-    film = np.random.default_rng(0).bytes(20) + b"\xff\xda" * 5000
+    film = np.random.default_rng(0).bytes(20) + b"\xff\xda\0\2" * 5000
     assert decode(CORPUS["jpeg"] + film)[0].rgb.shape == (31, 23, 3)  # turned
 
 
 def test_idat_that_inflates_past_its_header_stays_within_it():
     data = png(2, 2, chunk(b"IDAT", BOMB))
     assert decode(data)[0].rgb.shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("place", ["before its scan", "within it"])
+def test_a_jpeg_of_fill_bytes_takes_no_time(place):
+    data = CORPUS["jpeg"]
+    at = data.index(b"\xff\xda") if place == "before its scan" else len(data) - 2
+    start = time.monotonic()
+    with suppress(DecodeError):
+        decode(data[:at] + b"\xff" * 1_000_000 + b"\0" + data[at:])
+    assert time.monotonic() - start < 2

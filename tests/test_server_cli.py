@@ -46,10 +46,12 @@ def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
         ({"SRNET_RUNNING": "0"}, "SRNET_RUNNING"),
         ({"SRNET_TIME_LIMIT": "soon"}, "SRNET_TIME_LIMIT"),
         ({"SRNET_MODELS": "nope"}, "nope"),
-        ({"SRNET_DEVICE": "cuda:99", "SRNET_PORT": "0"}, "no device 'cuda:99' here"),
         ({"SRNET_PRECISION": "int9"}, "SRNET_PRECISION"),
         ({"SRNET_ENGINE": "abacus"}, "SRNET_ENGINE should be 'auto', 'torch' or 'openvino'"),
-        ({"SRNET_HOSTS": "a.example,b.example:80"}, "without port, not b.example:80"),
+        ({"SRNET_HOSTS": "*.example"}, "has whole names or addresses"),
+        ({"SRNET_HOSTS": "::1"}, "SRNET_HOSTS has whole names"),
+        ({"SRNET_CORS_ORIGINS": "https://*.example"}, "SRNET_CORS_ORIGINS has origins such as"),
+        ({"SRNET_HOSTS": "a.example,b.example:80"}, "IPv6 ([::1]), not b.example:80"),
         ({"SRNET_CORS_ORIGINS": "pictures.example"}, "https://pictures.example, not pictures"),
         ({"SRNET_HOST": "192.0.2.1", "SRNET_MODELS": ""}, ""),
         ({"SRNET_DATA_DIR": "/dev/null/x"}, "SRNET_DATA_DIR"),
@@ -121,10 +123,15 @@ def test_hosts_and_origins_are_written_as_browsers_do(tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path,
         hosts="Pictures.Example,[::1]",
-        cors_origins="https://App.Example/,null,tauri://localhost",
+        cors_origins="https://App.Example:443/,null,tauri://localhost,http://a.example:8080",
     )
     assert settings.hosts == ("pictures.example", "[::1]")
-    assert settings.cors_origins == ("https://app.example", "null", "tauri://localhost")
+    assert settings.cors_origins == (
+        "https://app.example",
+        "null",
+        "tauri://localhost",
+        "http://a.example:8080",
+    )
 
 
 def test_a_system_that_lacks_what_it_needs_is_told_so(monkeypatch, capsys, tmp_path: Path) -> None:

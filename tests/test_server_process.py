@@ -270,3 +270,15 @@ def test_described_settings_have_units_and_hide_secrets() -> None:
     assert all(meaning for *_, meaning in rows)
     assert "secret" not in str(rows)
     assert ("SRNET_TIME_LIMIT", "300.0", "s") in [row[:3] for row in rows]
+
+
+def test_models_that_cannot_be_used_end_the_service(tmp_path: Path) -> None:
+    environment = {**os.environ, "SRNET_DATA_DIR": str(tmp_path), "SRNET_PORT": "0"}
+    environment |= {"SRNET_DEVICE": "cuda:99", "SRNET_MODELS": "fast"}
+    command = [sys.executable, "-m", "srnet", "serve"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 2
+    assert "srnet: error: PyTorch finds no device 'cuda:99' here" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -46,6 +46,8 @@ def test_a_download_goes_on_where_it_broke_off(server: Served) -> None:
         *({"range": "bytes=0-1,5-9"}, {"range": "pages=1-2"}, {"range": "bytes=9-2"}),
     ):
         assert server.client.get(address, headers=headers).content == whole.content
+    head = server.client.head(address, headers={"range": "bytes=0-9"})
+    assert (head.status_code, int(head.headers["content-length"])) == (200, size)
     for known in (tag, f'"x", W/{tag}', "*"):
         same = server.client.get(address, headers={"if-none-match": known})
         assert (same.status_code, same.content) == (304, b"")
@@ -55,9 +57,9 @@ def test_a_download_goes_on_where_it_broke_off(server: Served) -> None:
 
 def test_ranges_of_absurd_length_are_none() -> None:
     for asked in ("bytes=" + "9" * 5000 + "-", "bytes=-", "bytes=--5", "bytes=-0", ""):
-        assert Part.asked({"range": asked}, '"a"', 10) == Part('"a"', 10, 200, 0, 10)
-    assert Part.asked({"range": "bytes=-99"}, '"a"', 10) == Part('"a"', 10, 206, 0, 10)
-    assert Part.asked({"range": "bytes=2-99"}, '"a"', 10) == Part('"a"', 10, 206, 2, 10)
+        assert Part.asked('"a"', 10, asked) == Part('"a"', 10, 200, 0, 10)
+    assert Part.asked('"a"', 10, "bytes=-99") == Part('"a"', 10, 206, 0, 10)
+    assert Part.asked('"a"', 10, "Bytes=2-99") == Part('"a"', 10, 206, 2, 10)
 
 
 def test_what_a_result_lacks_is_told(server: Served) -> None:

@@ -52,8 +52,6 @@ def compare(
     (a, b, *more), resized = _in_one_size([first, second, *(beside or ())])
     truth = None if reference is None else _read(reference)
     figures = _scores(a, b, truth)
-    if any(picture.alpha is not None for picture in (a, b, truth) if picture is not None):
-        say("srnet: transparent parts count as white")
     panels = [a, b, *filter(None, [truth]), *more]
     if output is not None:
         write_atomic(output, encode([side_by_side(panels, crops)], format_for(output)))
@@ -117,4 +115,7 @@ def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
 def _read(path: Path) -> Image:
     from srnet.image import decode, read_file
 
-    return decode(read_file(path), str(path))[0]
+    picture = decode(read_file(path), str(path))[0]
+    if not picture.opaque:
+        say(f"srnet: {path}: transparent parts count as white")
+    return picture

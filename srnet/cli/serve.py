@@ -80,7 +80,10 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 def _wrong(item: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     """One error of pydantic; what was given may be a secret, but not on the command line."""
-    name, message = _name(item["loc"]), item["msg"].removeprefix("Input ")
+    name, message = (
+        _name(item["loc"]),
+        item["msg"].removeprefix("Input ").removeprefix("Value error, "),
+    )
     if name.lower() in given:
         return f"--{name.lower()} {message}, not {item['input']}"
     return f"SRNET_{name} {message}"

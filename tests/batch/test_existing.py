@@ -168,3 +168,14 @@ def test_lossless_fails_only_where_the_format_cannot(tmp_path, fake_engine):
     report = run(jobs, Upscaler([fake_engine()]), lossless)
     assert [row.status for row in report.rows] == ["done", "failed"]
     assert "without loss" in report.rows[1].error
+
+
+def test_a_residual_that_appears_meanwhile_stays(tmp_path, fake_engine):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    job = replace(job, residual=tmp_path / "added.png")
+    engine = Slow(fake_engine, before=lambda number: job.residual.write_bytes(b"mine"))
+    (row,) = run([job], Upscaler([engine]), Options()).rows
+    assert row.status == "failed"
+    assert f"{job.residual} has appeared meanwhile" in row.error
+    assert job.residual.read_bytes() == b"mine"
+    assert not job.target.exists()  # nor is half of it made

@@ -207,13 +207,15 @@ def test_write_atomic_keeps_permissions_and_replaces_links(tmp_path):
     private.chmod(0o600)
     write_atomic(private, b"new")
     assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"new", 0o600)
+    plain = tmp_path / "plain"
+    plain.touch()
     far.write_bytes(b"far")
     far.chmod(0o600)
     link.symlink_to(far)
     write_atomic(link, b"near")
     assert (link.read_bytes(), far.read_bytes()) == (b"near", b"far")
     assert not link.is_symlink()
-    assert link.stat().st_mode & 0o077 != 0o077
+    assert link.stat().st_mode & 0o777 == plain.stat().st_mode & 0o777  # not those of `far`
 
 
 def test_write_atomic_does_without_a_sync_where_there_is_none(tmp_path, monkeypatch):
@@ -223,3 +225,23 @@ def test_write_atomic_does_without_a_sync_where_there_is_none(tmp_path, monkeypa
     monkeypatch.setattr(os, "fsync", unknown)
     write_atomic(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_what_is_private_is_so_from_the_first_byte(tmp_path, monkeypatch):
+    path, seen = tmp_path / "private", []
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    monkeypatch.setattr(os, "fsync", lambda number: seen.append(os.fstat(number).st_mode & 0o777))
+    write_atomic(path, b"new")
+    assert seen == [0o600]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may")
+def test_owners_keep_what_root_replaces(tmp_path):
+    path = tmp_path / "theirs"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    os.chown(path, 1234, 4321)
+    write_atomic(path, b"new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 4321, 0o640)

@@ -261,3 +261,31 @@ def test_a_damaged_checkpoint_is_refused(pictures: list[np.ndarray], tmp_path: P
         checkpoint.write_bytes(left)
         with pytest.raises(WeightsError, match=r"damaged .* --start .*tiny-x2\.safetensors"):
             Run(CONFIG).restore(checkpoint)
+
+
+def test_a_validation_made_later_leaves_the_rest_of_the_card(
+    pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    run_through(CONFIG, pictures, output)
+    weights.record(output, {"holiday psnr": 31.0})
+    before = weights.read_card(output)
+    run_through(CONFIG, pictures, output, validate=lambda _: {"psnr": 30.0}, commit="later")
+    metrics = {"holiday psnr": 31.0, "psnr": 30.0}
+    assert weights.read_card(output) == replace(before, metrics=metrics)
+
+
+def test_a_run_goes_on_in_the_precision_that_a_trial_chose(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "tiny-x2.safetensors"
+    config = replace(CONFIG, precision="auto", device="cpu", iterations=2)
+    for chosen, later in ((torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)):
+        monkeypatch.setattr("srnet.train.best_dtype", lambda *_, dtype=chosen: dtype)
+        run_through(config, pictures, output)
+        monkeypatch.setattr("srnet.train.best_dtype", lambda *_, dtype=later: dtype)
+        run = Run(config)
+        run.restore(output.with_suffix(".ckpt"))
+        assert run.dtype == chosen
+        output.with_suffix(".ckpt").unlink()
+        output.unlink()

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import os
 import pickle
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,8 @@ def test_a_path_is_wanted_and_its_folder_is_made(tmp_path: Path, tiny_weights: d
     (entry,) = os.scandir(tmp_path)
     assert srnet.upscale(entry, target, model=tiny_weights[2]) == target
     assert target.is_file()
+
+
+def test_hints_can_be_read_when_it_runs():
+    for function in (srnet.load, srnet.upscale):
+        assert "options" in typing.get_type_hints(function)
