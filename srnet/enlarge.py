@@ -53,7 +53,8 @@ def _one_pass(
     dtypes: Sequence[npt.DTypeLike],
 ) -> list[Array]:
     scale, (height, width, channels) = engine.card.scale, rgb.shape
-    canvases = [np.empty((height * scale, width * scale, channels), kind) for kind in dtypes]
+    whole = (height * scale, width * scale, channels)
+    canvases: list[Array] = [np.empty(whole, kind) for kind in dtypes]
     groups = grouped(height, width, engine, options.tile, options.batch_pixels)
     for group, result in zip(groups, _enlarged(rgb, groups, engine, options, tell), strict=True):
         for place, output in zip(group, result, strict=True):

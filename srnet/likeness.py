@@ -65,7 +65,7 @@ def fingerprint(name: str, rgb: Pixels) -> Print:
 def perceptual_hash(grey: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """64 bits of an ``(H, W)`` picture: which low frequencies are above their median."""
     thumbnail = cv2.resize(grey.astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA)
-    low = np.asarray(cv2.dct(thumbnail))[:8, :8].ravel()
+    low = np.asarray(cv2.dct(thumbnail), np.float32)[:8, :8].ravel()
     return np.asarray(low > np.median(low[1:]))  # without the mean brightness
 
 
