@@ -104,11 +104,11 @@ def resize_rounding_once(picture: Array, height: int, width: int) -> Array:
     step = max(_BLOCK, _STRIP * height // picture.shape[0])
     for start in range(0, height, step):
         rows = slice(start, min(start + step, height))
-        low, high = int(index[rows].min()), int(index[rows].max()) + 1
+        low, high = int(np.min(index[rows])), int(np.max(index[rows])) + 1
         strip = _resize_axis(picture[low:high].astype(np.float32), 1, width, "mirror")
         for first in range(rows.start, rows.stop, _BLOCK):
             block = slice(first, min(first + _BLOCK, rows.stop))
-            top, bottom = int(index[block].min()), int(index[block].max()) + 1
+            top, bottom = int(np.min(index[block])), int(np.max(index[block])) + 1
             matrix = _matrix(index[block] - top, weight[block], bottom - top).astype(np.float32)
             part = strip[top - low : bottom - low].reshape(bottom - top, -1)
             out[block] = _as_dtype(_product(matrix, part), out.dtype).reshape(-1, *out.shape[1:])
@@ -128,7 +128,7 @@ def _resize_axis(picture: Array, axis: int, length: int, border: Border) -> Arra
     step = _BLOCK if picture.size > _TINY else 4 * _BLOCK  # fewer steps there than zeros saved
     for start in range(0, length, step):
         rows = slice(start, min(start + step, length))
-        low, high = int(index[rows].min()), int(index[rows].max()) + 1
+        low, high = int(np.min(index[rows])), int(np.max(index[rows])) + 1
         matrix = _matrix(index[rows] - low, weight[rows], high - low).astype(kind)
         if axis == 0:
             part = picture[low:high].astype(kind).reshape(high - low, -1)

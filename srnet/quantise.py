@@ -121,7 +121,7 @@ def scalable(net: SRNet) -> bool:
 
 
 def _bounded(factors: _Floats) -> _Floats:
-    least = max(_LEAST_SHARE * float(factors.max()), 1e-12)
+    least = max(_LEAST_SHARE * float(np.max(factors)), 1e-12)
     return np.maximum(factors, least).astype(np.float32)
 
 

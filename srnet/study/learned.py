@@ -86,13 +86,14 @@ def measure(parts: Parts) -> Row:
     residual, target = parts.residual, luma(parts.high)
     shave = parts.high.shape[0] // parts.low.shape[0]
     energy = float(np.square(parts.high - parts.high.mean((0, 1))).sum())
-    lacking, left = np.square(missing).sum(), np.square(missing - residual).sum()
+    lacking = float(np.square(missing).sum())
+    left = float(np.square(missing - residual).sum())
     counts, _ = np.histogram(np.clip(residual, -40, 40), BINS)
     return {
         "rms_residual": round(float(np.sqrt(np.square(residual).mean())), 3),  # 8-bit levels
         "rms_missing": round(float(np.sqrt(np.square(missing).mean())), 3),
         "share_of_energy": round(float(np.square(residual).sum()) / energy, 5),
-        "share_of_error_removed": round(float(1 - left / lacking), 4),
+        "share_of_error_removed": round(1 - left / lacking, 4),
         "best_strength": round(float((residual * missing).sum() / np.square(residual).sum()), 3),
         "below_one_level": round(float((np.abs(residual) < 1).mean()), 4),
         "psnr_by_strength": {
