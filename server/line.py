@@ -192,12 +192,11 @@ class Line:
         finally:
             await self.on_disk(result.blob.discard)
         width, height = result.size
-        told: dict[str, Any] = {"bytes": result.blob.size, "width": width, "height": height}
-        told |= {"format": result.format, "rounded_to_8_bit": result.rounded_to_8_bit}
+        sizes = {"bytes": result.blob.size, "width": width, "height": height}
         await self._end(
             live,
             DONE,
-            output={**told, "pages_left_out": result.pages_left_out},
+            output={**sizes, "format": result.format, **result.lacks},
             seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
             stages=result.seconds,
             consistency_db=result.consistency_db and round(result.consistency_db, 2),

@@ -74,7 +74,7 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=prompt(settings),
-        ws="none",  # or each attempt would log that a library is missing
+        ws="none",  # whatever is installed
         backlog=_AT_ONCE,
         access_log=False,  # ours has the request id
         server_header=False,

@@ -67,6 +67,9 @@ class _Prompt(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Anybody may ask for a WebSocket; none is missing, as the log would say."""
+
     def _watch(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop()  # the head is there

@@ -96,8 +96,7 @@ def deliver(result: Result, name: str, model: str) -> Response:
         result.size,
         result.consistency_db,
         result.seconds,
-        rounded_to_8_bit=result.rounded_to_8_bit,
-        pages_left_out=result.pages_left_out,
+        **result.lacks,
     )
     headers["Content-Disposition"] = disposition(name)
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from server.blobs import Blob, keep
 from server.negotiate import acceptable
@@ -65,6 +66,14 @@ class Result:
     consistency_db: float | None = None
     rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the result 8
     pages_left_out: int = 0  # of a TIFF: all but the first
+
+    @property
+    def lacks(self) -> dict[str, Any]:
+        """What the result does not have of the picture."""
+        return {
+            "rounded_to_8_bit": self.rounded_to_8_bit,
+            "pages_left_out": self.pages_left_out,
+        }
 
     @property
     def media_type(self) -> str:

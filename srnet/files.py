@@ -47,9 +47,8 @@ def _created(part: Path, old: Path) -> BinaryIO:
 
     Those stay only where the owner can stay, or he could be locked out.
     """
-    found = old.lstat() if os.path.lexists(old) and hasattr(os, "fchmod") else None
-    kept = found is not None and stat.S_ISREG(found.st_mode)
-    if found is None or not kept or os.geteuid() not in (0, found.st_uid):
+    found = old.lstat() if hasattr(os, "geteuid") and os.path.lexists(old) else None  # not Windows
+    if found is None or not stat.S_ISREG(found.st_mode) or os.geteuid() not in (0, found.st_uid):
         return part.open("xb")
     number = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with suppress(OSError):  # the file system has none, or it is a group of others

@@ -282,3 +282,12 @@ def test_models_that_cannot_be_used_end_the_service(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "srnet: error: PyTorch finds no device 'cuda:99' here" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_attempt_at_a_websocket_leaves_the_log_alone(tmp_path: Path) -> None:
+    with process(tmp_path) as running:
+        headers = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+        assert running.client.get("/livez", headers=headers).status_code == 200
+        assert running.client.get("/livez").status_code == 200
+        assert "ebSocket" not in running.log
+        assert "pgrade" not in running.log

@@ -12,9 +12,13 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from server.app import create_app
 from server.partial import Part
+from server.problems import Problem
+from server.settings import Settings
 from srnet.image import encode, from_array
-from tests.serving import Served, picture, problem, served, until
+from srnet.upscaler import Upscaler
+from tests.serving import HeldEngine, Served, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +100,13 @@ def test_signs_that_browsers_escape_in_names_come_back(server: Served, tmp_path:
     answer = server.client.post("/v1/upscale", content=body, headers=headers)
     name = answer.headers["content-disposition"].split("UTF-8''")[1]
     assert unquote(name) == 'a "b" 50%_x2.png'
+
+
+def test_a_service_without_models_says_so(tmp_path: Path) -> None:
+    service = create_app(
+        Settings(data_dir=tmp_path), {"fake": Upscaler([HeldEngine()])}
+    ).state.service
+    service.failure = RuntimeError("a secret")
+    with pytest.raises(Problem, match="cannot be used") as caught:
+        service.check_open()
+    assert (caught.value.kind, "secret" in caught.value.detail) == ("not-ready", False)

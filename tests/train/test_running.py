@@ -18,6 +18,7 @@ import torch
 
 from srnet import weights
 from srnet.card import NetConfig
+from srnet.cli import main
 from srnet.patches import Patches
 from srnet.recipe import TrainConfig
 from srnet.train import Run
@@ -152,3 +153,11 @@ def test_two_processes_train_one_network(pictures: list[np.ndarray], tmp_path: P
         single.step(merged)
     for k, v in single.net.state_dict().items():
         torch.testing.assert_close(ranks[0][k], v, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.skipif("fast-x2" not in weights.shipped(), reason="no weights in this checkout")
+def test_command_starts_from_weights_by_their_name(photographs: Path, tmp_path: Path) -> None:
+    output = tmp_path / "mine-x2.safetensors"
+    line = f"train {photographs} -o {output} --start fast-x2 --iterations 1 --batch 1 --patch 8"
+    assert main([*line.split(), "--device", "cpu", "--precision", "float32"]) == 0
+    assert weights.read_card(output).training.started_from.startswith("fast-x2 version ")
