@@ -98,7 +98,7 @@ class Wishes(BaseModel):
     )
     keep_metadata: bool = Field(
         True,
-        description="Keep the colour profile (else colours become sRGB), EXIF, XMP and resolution.",
+        description="Keep the profile (else colours become sRGB), EXIF, XMP, IPTC, texts, dpi.",
         examples=[False],
     )
 

@@ -20,6 +20,7 @@ from PIL import ImageCms
 
 from srnet import pngchunks, pngcolour, webp
 from srnet.exif import upright
+from srnet.notes import NO_NOTES, Notes, of_picture
 from srnet.pixels import resolution
 from srnet.structure import check_scans, check_tiles, gif_extent, later_pages
 from srnet.xmp import upright as upright_xmp
@@ -99,6 +100,7 @@ class Source:
     orientation: int = 1  # still to be applied
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None  # see ``Image``
+    notes: Notes = NO_NOTES
 
 
 def format_of(data: bytes) -> str | None:
@@ -150,7 +152,8 @@ def open_picture(data: bytes) -> Source:
     )
     xmp = upright_xmp(xmp) if orientation > 1 else xmp
     dpi = resolution(pil, max(orientation, tiff_turn(pil)))
-    return Source(pil, header, exif, orientation, xmp, dpi)
+    texts = pngchunks.texts(data) if kind == "PNG" else iter(())
+    return Source(pil, header, exif, orientation, xmp, dpi, of_picture(pil, texts))
 
 
 def tiff_turn(pil: Any) -> int:

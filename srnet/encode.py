@@ -25,8 +25,9 @@ from srnet.container import FOREIGN, fitting, quiet_pillow
 from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
 from srnet.exif import sized, upright
+from srnet.notes import NO_NOTES, jpeg_segments
 from srnet.pixels import Image
-from srnet.stills import png_text, write_png, write_tiff
+from srnet.stills import png_info, write_png, write_tiff
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def encode(
     ``quality`` is 1-100, for JPEG, WebP and AVIF; others ignore it, as they do
     ``subsampling`` ("4:4:4", "4:2:2", "4:2:0"; WebP that loses is always 4:2:0).
     ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
-    ``keep_metadata`` writes the ICC profile, EXIF, XMP and dpi of the first frame; WebP and AVIF
-    hold no dpi but that of EXIF. Without it the colours are those of sRGB; 16 bits, which
-    LittleCMS would cut here, keep a profile that is of another space.
+    ``keep_metadata`` writes the ICC profile, EXIF, XMP, notes and dpi of the first frame; WebP and
+    AVIF hold no notes, and no dpi but that of EXIF. Without it the colours are those of sRGB;
+    16 bits, which LittleCMS would cut here, keep a profile that is of another space.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
     has no alpha. ``png_level`` is zlib's 0-9.
 
@@ -118,7 +119,10 @@ def encode(
     )
     if not keep_metadata:
         deep = FORMATS[format].sixteen_bit
-        frames = [replace(plain(frame, deep), exif=None, dpi=None, xmp=None) for frame in frames]
+        frames = [
+            replace(plain(frame, deep), exif=None, dpi=None, xmp=None, notes=NO_NOTES)
+            for frame in frames
+        ]
     if not FORMATS[format].alpha and background is not None:
         frames = [flattened(frame, background) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
@@ -168,7 +172,13 @@ def to_pil(image: Image) -> PIL.Image.Image:
     pil = PIL.Image.fromarray(image.rgb[..., 0] if grey else image.rgb)
     if image.alpha is not None:
         pil.putalpha(PIL.Image.fromarray(image.alpha))
-    found = {"icc_profile": image.icc, "exif": image.exif, "dpi": image.dpi, "xmp": image.xmp}
+    found = {
+        "icc_profile": image.icc,
+        "exif": image.exif,
+        "dpi": image.dpi,
+        "xmp": image.xmp,
+        "comment": image.notes.comment.encode(),
+    }
     pil.info.update({key: value for key, value in found.items() if value})
     return pil
 
@@ -253,15 +263,19 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
         return write_png(first, options["compress_level"])
     if name == "tiff":
         return write_tiff(first)
-    bare = (replace(frame, icc=None, exif=None, xmp=None) for frame in frames)
+    bare = (replace(frame, icc=None, exif=None, xmp=None, notes=NO_NOTES) for frame in frames)
     pictures = [to_pil(eight_bit(frame)) for frame in bare]
     options = {**options, "icc_profile": first.icc, "exif": exif or b""}
     if name in ("png", "jpeg") and first.dpi is not None:
         options["dpi"] = first.dpi
     if name == "jpeg" and exif:
         options["exif"] = b"Exif\0\0" + exif
-    if packet is not None:
-        options |= {"xmp": packet} if name != "png" else {"pnginfo": png_text(packet)}
+    if name == "png":
+        options["pnginfo"] = png_info(first)
+    elif packet is not None:
+        options["xmp"] = packet
+    if name == "jpeg":
+        options |= jpeg_segments(first.notes)
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
         options["duration"] = [frame.duration for frame in frames]

@@ -3,7 +3,8 @@
 ``decode`` turns untrusted bytes into ``Image`` values, one per frame. Limits are read from
 the header, before anything is decompressed. Every failure is one ``PictureError``.
 
-What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, XMP, resolution (dpi).
+What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, XMP, IPTC, comments,
+the texts of a PNG, resolution (dpi).
 What is changed: EXIF orientation is applied and its tag reset; palettes become colour and
 transparent colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as
 8 bit: 16-bit CMYK, animations in 16-bit colour, AVIF and colour JPEG 2000 above 8 bit. Of a TIFF
@@ -53,6 +54,7 @@ from srnet.encode import (
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
 from srnet.exif import upright
 from srnet.files import write_atomic
+from srnet.notes import of_picture
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 from srnet.pngchunks import bare_png
 
@@ -182,7 +184,8 @@ def from_pil(pil: PIL.Image.Image) -> Image:
         packet = xmp.upright(packet) if orientation > 1 else packet
         dpi = resolution(pil, max(orientation, turn))
         header = Header(pil.format or "", *pil.size)
-        return _frame(Source(pil, header, exif, orientation, packet, dpi))
+        notes = of_picture(pil, iter(getattr(pil, "text", {}).items()))
+        return _frame(Source(pil, header, exif, orientation, packet, dpi, notes))
 
 
 @contextmanager
@@ -229,9 +232,16 @@ def _seek_frames(source: Source) -> Iterator[None]:
 
 def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | None) -> Image:
     """A frame with what the file says of it."""
-    dpi, kind, lossless = source.dpi, source.header.format, source.header.lossless
     return Image(
-        rgb, alpha, icc, source.exif, format=kind, dpi=dpi, lossless=lossless, xmp=source.xmp
+        rgb,
+        alpha,
+        icc,
+        source.exif,
+        format=source.header.format,
+        dpi=source.dpi,
+        lossless=source.header.lossless,
+        xmp=source.xmp,
+        notes=source.notes,
     )
 
 

@@ -96,7 +96,7 @@ class Options:
     lossless: bool | None = None  # WebP; None: as a WebP input is, unless there is a quality
     subsampling: str = SUBSAMPLINGS[0]  # of the colour in JPEG and AVIF: 4:4:4 keeps all of it
     png_level: int = PNG_LEVEL  # 0 (quick, large) to 9 (slow, small)
-    keep_metadata: bool = True  # colour profile (else sRGB), EXIF, XMP, resolution (dpi)
+    keep_metadata: bool = True  # profile (else sRGB), EXIF, XMP, IPTC, texts, dpi
     background: tuple[int, int, int] | None = None  # under transparent pixels, for JPEG
 
     tile: int = 512  # input pixels each way; larger is slower with PyTorch, no quicker elsewhere

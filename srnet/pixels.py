@@ -19,6 +19,7 @@ import PIL.Image
 
 from srnet.colour import Conversion, to_srgb
 from srnet.errors import OptionError
+from srnet.notes import NO_NOTES, Notes
 
 Samples = npt.NDArray[Any]  # uint8 or uint16
 Rows = Callable[[int, int], npt.NDArray[Any]]  # top, bottom -> (bottom - top, W, bands)
@@ -54,7 +55,8 @@ class Image:
     is how long the frame is shown in ms, 0 for a still. ``loop`` is how often the animation
     plays, 0 for ever, None for a still. ``format`` is where it came from ("PNG", "JPEG", ...),
     or empty; ``lossless`` says that this was a WebP file that had lost nothing. ``xmp`` is the
-    packet with titles, ratings and the like, as it was but for the orientation.
+    packet with titles, ratings and the like, as it was but for the orientation. ``notes`` are
+    comments, the texts of a PNG, and IPTC.
 
     Raises ``OptionError`` when the arrays do not fit this description.
     """
@@ -69,6 +71,7 @@ class Image:
     dpi: tuple[float, float] | None = None
     lossless: bool = False
     xmp: bytes | None = None
+    notes: Notes = NO_NOTES
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import takewhile
 
+from srnet.notes import MOST as MOST_TEXT
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
@@ -53,6 +54,29 @@ def xmp(data: bytes) -> bytes | None:
             return None
         return usable(text[0]) if text else None
     return None
+
+
+def texts(data: bytes) -> Iterator[tuple[str, str]]:
+    """Keyword and text of what tells of the picture in words, before the pixels or after."""
+    left = MOST_TEXT
+    for kind, start, end in _chunks(data):
+        if kind not in (b"tEXt", b"zTXt", b"iTXt") or left <= 0:
+            continue
+        keyword, _, body = data[start + 8 : end - 4].partition(b"\0")
+        if keyword == PNG_KEYWORD:
+            continue
+        encoding, packed = "latin-1", kind == b"zTXt"
+        if packed:
+            body = body[1:]  # which says how it is packed: there is one way
+        if kind == b"iTXt":
+            encoding, packed = "utf-8", body[:1] == b"\1"
+            body = b"".join(body[2:].split(b"\0", 2)[2:])
+        try:
+            found = zlib.decompressobj().decompress(body, left + 1) if packed else body
+            left -= len(found)
+            yield keyword.decode("latin-1"), found.decode(encoding)
+        except (zlib.error, UnicodeDecodeError):
+            continue  # damaged metadata is no reason to refuse the picture
 
 
 def before_pixels(data: bytes) -> dict[bytes, bytes]:

@@ -13,7 +13,6 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
+from srnet.notes import IPTC_TAG, png_texts
 from srnet.pixels import Image, Samples, strips
 from srnet.xmp import PNG_KEYWORD
 
@@ -48,8 +48,8 @@ def write_png(image: Image, level: int) -> bytes:
         _chunk(out, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in image.dpi), 1))
     if image.exif:
         _chunk(out, b"eXIf", image.exif)
-    if image.xmp:
-        _chunk(out, b"iTXt", PNG_KEYWORD + b"\0\0\0\0\0" + image.xmp)  # not packed, no language
+    for name, body, *_ in png_info(image).chunks:
+        _chunk(out, name, body)
     packer = zlib.compressobj(level)
     above = None
     for strip in _strips_of(rgb, alpha, ">"):
@@ -63,11 +63,13 @@ def write_png(image: Image, level: int) -> bytes:
     return out.getvalue()
 
 
-def png_text(xmp: bytes) -> PngInfo:
-    """A packet as Pillow takes it for an animation; none if it is not UTF-8, as it has to be."""
+def png_info(image: Image) -> PngInfo:
+    """XMP and texts, none of them packed: some programs that look for them read no others."""
     info = PngInfo()
-    with suppress(UnicodeDecodeError):
-        info.add_itxt(PNG_KEYWORD.decode(), xmp.decode())
+    if image.xmp:
+        info.add(b"iTXt", PNG_KEYWORD + b"\0\0\0\0\0" + image.xmp)  # and of no language
+    for keyword, text in png_texts(image.notes):
+        info.add_text(keyword, text)  # as iTXt where it is not Latin-1
     return info
 
 
@@ -101,6 +103,7 @@ def write_tiff(image: Image) -> bytes:
         **({} if alpha is None else {338: (2,)}),  # not premultiplied
         **({34675: image.icc} if image.icc else {}),
         **({700: image.xmp} if image.xmp else {}),
+        **({IPTC_TAG: image.notes.iptc} if image.notes.iptc else {}),
         **({} if image.dpi is None else {282: image.dpi[0], 283: image.dpi[1], 296: 2}),  # an inch
     }
     out = io.BytesIO()

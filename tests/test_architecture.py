@@ -15,7 +15,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 LAYERS = [  # each may import from those before it, and from its own
     "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
-    "files exif xmp pngcolour webp structure",
+    "files exif xmp notes pngcolour webp structure",
     "pngchunks",
     "pixels",
     "container stills convert",

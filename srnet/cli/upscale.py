@@ -131,7 +131,7 @@ def upscale(
         bool,
         flag(
             "--strip-metadata",
-            "Drop EXIF, XMP, dpi and colour profile (colours become sRGB).",
+            "Drop EXIF, XMP, IPTC, texts, dpi, colour profile (colours become sRGB).",
             _FILE,
         ),
     ] = False,
