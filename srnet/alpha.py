@@ -2,7 +2,8 @@
 
 What lies under alpha 0 is invisible and arbitrary (often black). An enlargement would mix it
 into the visible edge as a dark fringe, so it is first replaced by the colour of the nearest
-visible surroundings.
+visible surroundings. What lies under the faintest alphas is hardly better known: programs keep
+colours times alpha in 8 bits, where alpha 1 leaves black and one other. It is replaced in part.
 """
 
 from __future__ import annotations
@@ -15,22 +16,40 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+_FAINT = 8  # of 255: below it, colours are not quite believed
 _STRIP_PIXELS = 2**18  # looked at at a time: whole pictures of floats would be many times the input
 
 
 def fill_hidden(rgb: Array, alpha: Array) -> Array:
-    """``rgb`` (H, W, C) with new colour where ``alpha`` (H, W) is 0; the rest is untouched.
+    """``rgb`` (H, W, C) with new colour where ``alpha`` (H, W) is 0, or faint: below 8 of 255.
+
+    Of a faint pixel so much of its own colour stays as it is of 8, which over any background is
+    at most two levels from what was seen; the rest is untouched.
 
     Pull-push (Gortler et al., "The lumigraph", 1996): averages of the visible pixels on ever
     coarser grids, and each hidden pixel takes the finest that saw anything. Beside the result it
     needs about five bytes for each pixel of RGB.
     """
-    visible = alpha > 0
-    if visible.all() or not visible.any():
+    known = alpha >= np.iinfo(alpha.dtype).max // 255 * _FAINT
+    if not known.any():
+        known = alpha > 0
+    if known.all() or not known.any():
         return rgb
-    coarse = _pull(rgb, visible)
+    coarse = _pull(rgb, known)
     coarse += np.float32(0.5)  # for the rounding
-    return _filled(rgb.copy(), visible, coarse)
+    return _faded(_filled(rgb.copy(), known, coarse), rgb, alpha)
+
+
+def _faded(filled: Array, rgb: Array, alpha: Array) -> Array:
+    """``filled``, changed in place where alpha is faint: towards the colour that was there."""
+    most = np.iinfo(alpha.dtype).max // 255 * _FAINT
+    for top, bottom in _pairs_of_rows(*alpha.shape):
+        faint = (alpha[top:bottom] > 0) & (alpha[top:bottom] < most)
+        if faint.any():
+            share = (alpha[top:bottom][faint] / np.float32(most))[:, None]
+            new, own = filled[top:bottom][faint], rgb[top:bottom][faint]
+            filled[top:bottom][faint] = new + (own - new.astype(np.float32)) * share + 0.5
+    return filled
 
 
 def _pull(colour: Array, seen: Array) -> Array:

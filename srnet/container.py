@@ -6,49 +6,31 @@ private part of ``srnet/image.py``: nothing here turns errors into ours.
 
 from __future__ import annotations
 
-import io
 import mmap
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
-from PIL import ImageCms
 
 from srnet import pngchunks, pngcolour, webp
-from srnet.exif import upright
+from srnet.exif import upright, with_sides_swapped
 from srnet.notes import NO_NOTES, Notes, of_picture
+from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, quiet_pillow
 from srnet.pixels import resolution
 from srnet.structure import check_scans, check_tiles, gif_extent, later_pages
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
 
-# What Pillow and OpenCV are known to raise on damaged files.
-FOREIGN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    SystemError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    ImageCms.PyCMSError,
-)
-
 EXIF_IFD, GPS_IFD, ORIENTATION, _TILE = 0x8769, 0x8825, 0x0112, (0x0142, 0x0143)
 _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
+_BITS, _CHANNELS, _PLANAR = 258, 277, 284
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
-DESCRIPTIVE = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432)
+DESCRIPTIVE = (
+    *(269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),
+    *(0x4746, 0x4749),  # a rating
+    *range(0x9C9B, 0x9CA0),  # what Windows calls title, comment, author, keywords and subject
+)
 
 SIGNATURE = 16  # bytes at the start of a file that tell its format
 _SIGNATURES = {
@@ -123,22 +105,22 @@ def open_picture(data: bytes) -> Source:
     quiet_pillow()
     if kind == "GIF":
         width, height, frames = gif_extent(data)
-    pil: Any = PIL.Image.open(_BoundedBytes(data), formats=[kind])
+    pil: Any = PIL.Image.open(BoundedBytes(data), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
     xmp = _taken_xmp(pil, data)
     if kind in ("PNG", "WEBP", "AVIF"):
         frames = pil.n_frames - bool(pil.info.get("default_image"))
-    if kind == "PNG" and data[24] in (2, 4) and pil.mode == "L" and "transparency" in pil.info:
-        pil.info["transparency"] *= 255 // (2 ** data[24] - 1)  # Pillow scales only the pixels
-    if kind == "PNG" and "icc_profile" not in pil.info:
-        icc = pngcolour.profile(pngchunks.before_pixels(data), pil.mode in _GREY)
-        if icc is not None:
-            pil.info["icc_profile"] = icc
+    if (factor := clear_factor(pil)) > 1:
+        pil.info["transparency"] *= factor
+    if kind == "PNG":
+        pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
     _check_parts(pil, data)
     exif, orientation = upright(pngchunks.exif(data) if kind == "PNG" else raw_exif(pil))
     if orientation >= 5:
         width, height = height, width
+    if tiff_turn(pil) >= 5:
+        exif = with_sides_swapped(exif)
     header = Header(
         kind,
         width,
@@ -156,6 +138,16 @@ def open_picture(data: bytes) -> Source:
     return Source(pil, header, exif, orientation, xmp, dpi, of_picture(pil, texts))
 
 
+def clear_factor(pil: Any) -> int:
+    """What the transparent grey of a PNG of 2 or 4 bits is short of: Pillow scales only pixels.
+
+    Known until the pixels are loaded.
+    """
+    if pil.format != "PNG" or not pil.tile or not isinstance(pil.info.get("transparency"), int):
+        return 1
+    return {"L;2": 85, "L;4": 17}.get(pil.tile[0][3], 1)
+
+
 def tiff_turn(pil: Any) -> int:
     """The orientation by which decoders will turn the pixels of a TIFF, and no more; else 1."""
     turn = pil.tag_v2.get(ORIENTATION, 1) if pil.format == "TIFF" else 1
@@ -168,6 +160,15 @@ def _check_parts(pil: Any, data: bytes) -> None:
     if pil.format == "TIFF":
         width, height = (int(pil.tag_v2.get(tag, 0)) for tag in _TILE)
         check_tiles(width, height, pil.width * pil.height)
+        _check_planes(pil)
+
+
+def _check_planes(pil: Any) -> None:
+    """Of channels that lie in planes of their own, decoders read these kinds, and mix up others."""
+    planar = pil.tag_v2.get(_PLANAR, 1) != 1 and pil.tag_v2.get(_CHANNELS, 1) > 1
+    known = pil.tag_v2.get(_BITS, (1,))[0] == 8 and pil.mode in ("RGB", "RGBA", "CMYK")
+    if planar and not known:
+        raise ValueError("its channels lie in separate planes")
 
 
 def _taken_xmp(pil: Any, data: bytes) -> bytes | None:
@@ -187,7 +188,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """
     if not path.is_file():
         raise ValueError("no regular file")  # a pipe would wait, and can be read only once
-    with _BoundedFile(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    with BoundedFile(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         kind = format_of(view[:SIGNATURE])
         if kind in (None, "GIF"):  # frames of a GIF may reach beyond its own size
             header = open_picture(view[:]).header
@@ -203,40 +204,8 @@ def _deep(pil: Any, data: bytes) -> bool:
     """Whether the file has 16-bit colour, which Pillow would cut to 8 bits."""
     if pil.format == "PNG":
         return data[24] == 16
-    bits = pil.tag_v2.get(258, (8,)) if pil.format == "TIFF" else (8,)
+    bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" else (8,)
     return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
-
-
-class _Bounded:
-    """May be read only so often: ends Pillow's slow walks over endless junk."""
-
-    reads_left = 100_000
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As in the other base class; ``ValueError`` when it was called too often."""
-        self.reads_left -= 1
-        if self.reads_left < 0:
-            raise ValueError("made of absurdly many parts")
-        data: bytes = super().read(size)  # type: ignore[misc]
-        return data
-
-
-class _BoundedBytes(_Bounded, io.BytesIO):
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.reads_left += len(data) // 64
-
-
-class _BoundedFile(_Bounded, io.FileIO):
-    """For headers only, so that its size is no excuse."""
-
-
-def quiet_pillow() -> None:
-    """Do not let Pillow warn of damaged metadata, which is dropped or refused anyway.
-
-    ``warnings.catch_warnings`` is not safe between threads; adding a filter twice is.
-    """
-    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def raw_exif(pil: Any) -> bytes | None:

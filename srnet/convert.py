@@ -11,6 +11,7 @@ import PIL.Image
 
 from srnet.colour import from_profile
 from srnet.pixels import Image, strips
+from srnet.pngcolour import for_three_channels
 
 
 def plain(image: Image, deep: bool) -> Image:
@@ -33,16 +34,31 @@ def plain(image: Image, deep: bool) -> Image:
     return replace(image, rgb=rgb, icc=None)
 
 
+def coloured(image: Image) -> Image:
+    """Grey as three equal channels, with a profile in which they look the same.
+
+    Where there can be none, 8 bits are turned into sRGB.
+    """
+    if image.rgb.shape[2] == 3:
+        return image
+    if image.icc is not None:
+        icc = for_three_channels(image.icc)
+        image = plain(image, deep=True) if icc is None else replace(image, icc=icc)
+    rgb = np.broadcast_to(image.rgb, (image.height, image.width, 3))
+    return replace(image, rgb=rgb)
+
+
 def flattened(image: Image, background: tuple[int, int, int]) -> Image:
     """Lay the picture over a colour, in the encoded space as browsers do."""
     if image.alpha is None:
         return image
+    alphas, image = image.alpha, coloured(image) if len(set(background)) > 1 else image
     full = int(np.iinfo(image.rgb.dtype).max)
-    bands = 1 if image.rgb.shape[2] == 1 and len(set(background)) == 1 else 3
+    bands = image.rgb.shape[2]
     below = np.array(background[:bands], np.uint32) * (full // 255)
     rgb = np.empty((image.height, image.width, bands), image.rgb.dtype)
     for top, bottom in strips(image.height, image.width):
-        alpha = image.alpha[top:bottom, :, None].astype(np.uint32)
+        alpha = alphas[top:bottom, :, None].astype(np.uint32)
         # at most 65535 * 65535 + 32767, which uint32 just holds
         mixed = image.rgb[top:bottom] * alpha + below * (full - alpha)
         rgb[top:bottom] = (mixed + full // 2) // full

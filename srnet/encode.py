@@ -21,11 +21,12 @@ import PIL.Image
 from PIL import ImageColor
 
 from srnet import xmp
-from srnet.container import FOREIGN, fitting, quiet_pillow
-from srnet.convert import eight_bit, flattened, plain
+from srnet.container import fitting
+from srnet.convert import coloured, eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
 from srnet.exif import sized, upright
 from srnet.notes import NO_NOTES, jpeg_segments
+from srnet.pillow import FOREIGN, quiet_pillow
 from srnet.pixels import Image
 from srnet.stills import png_info, write_png, write_tiff
 
@@ -38,6 +39,7 @@ class Format:
     media_type: str
     max_side: int  # pixels
     alpha: bool = True
+    grey: bool = True
     sixteen_bit: bool = False
     animation: bool = False
     quality: int | None = None  # the default, for formats that lose something
@@ -66,12 +68,21 @@ FORMATS: Mapping[str, Format] = {
         quality=95,
         heeds=("quality", "subsampling", "background"),
     ),
-    "webp": Format((".webp",), "image/webp", 16383, animation=True, quality=90, heeds=("quality",)),
+    "webp": Format(
+        (".webp",),
+        "image/webp",
+        16383,
+        grey=False,
+        animation=True,
+        quality=90,
+        heeds=("quality",),
+    ),
     "tiff": Format((".tif", ".tiff"), "image/tiff", 2**31 - 1, sixteen_bit=True),
     "avif": Format(
         (".avif",),
         "image/avif",
         32768,
+        grey=False,
         animation=True,
         quality=85,
         heeds=("quality", "subsampling"),
@@ -125,6 +136,8 @@ def encode(
         ]
     if not FORMATS[format].alpha and background is not None:
         frames = [flattened(frame, background) for frame in frames]
+    if not FORMATS[format].grey:
+        frames = [coloured(frame) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
     try:
         return _written(frames, format, options)

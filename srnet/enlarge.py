@@ -37,11 +37,14 @@ def run_passes(
     """Enlarge ``(H, W, C)`` by one engine after the other; the result in each of ``dtypes``.
 
     The first is that of ``rgb``, in which the next pass sees it; the second may be float32, which
-    is not rounded. ``tell`` is called after each run of a network.
+    is not rounded. ``tell`` is called after each run of a network, and once if there is none: an
+    animation of many frames can be stopped then too.
     """
     results = [rgb, to_float(rgb)][: len(dtypes)]
     for engine in engines:
         results = _one_pass(results[0], engine, options, tell, dtypes)
+    if not engines:
+        tell()
     return results
 
 
@@ -56,32 +59,17 @@ def _one_pass(
     whole = (height * scale, width * scale, channels)
     canvases: list[Array] = [np.empty(whole, kind) for kind in dtypes]
     groups = grouped(height, width, engine, options.tile, options.batch_pixels)
-    for group, result in zip(groups, _enlarged(rgb, groups, engine, options, tell), strict=True):
+    batches = (_batch(rgb, group) for group in groups)
+    enlarged = averaged(engine, batches, options.ensemble, tell)
+    for group, result in zip(groups, enlarged, strict=True):
         for place, output in zip(group, result, strict=True):
             kept = tiles.core(output, place, scale)
-            if 0 < options.strength < 1:
+            if options.strength < 1:
                 kept_base = tiles.core(_base(rgb, place, scale), place, scale)
                 kept = kept_base + np.float32(options.strength) * (kept - kept_base)
             for canvas in canvases:
                 tiles.paste(canvas, place, _to_dtype(kept, channels, canvas.dtype), scale)
     return canvases
-
-
-def _enlarged(
-    rgb: Array,
-    groups: Sequence[list[tiles.Tile]],
-    engine: Engine,
-    options: Options,
-    tell: Callable[[], None],
-) -> Iterator[Array | list[Array]]:
-    """What becomes of the crops of each group; at strength 0 no network runs."""
-    if options.strength:
-        batches = (_batch(rgb, group) for group in groups)
-        yield from averaged(engine, batches, options.ensemble, tell)
-        return
-    for group in groups:
-        yield [_base(rgb, tile, engine.card.scale) for tile in group]
-        tell()
 
 
 def _base(rgb: Array, tile: tiles.Tile, scale: int) -> Array:
@@ -95,7 +83,7 @@ def count_batches(height: int, width: int, engines: Sequence[Engine], options: O
     for engine in engines:
         count += len(grouped(height, width, engine, options.tile, options.batch_pixels))
         height, width = height * engine.card.scale, width * engine.card.scale
-    return count * (options.ensemble if options.strength else 1)
+    return count * options.ensemble or 1
 
 
 def grouped(

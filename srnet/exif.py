@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
+_RESOLUTIONS = (0x011A, 0x011B)  # across and down
 _SHORT, _LONG = 3, 4
 _ORDERS = {b"II": "<", b"MM": ">"}
 
@@ -34,7 +35,23 @@ def upright(exif: bytes | None) -> tuple[bytes | None, int]:
     if not 2 <= value <= 8:
         return bytes(block), 1
     _leave_thumbnail(block, order, first)
-    return bytes(block), value
+    return (with_sides_swapped(bytes(block)) if value >= 5 else bytes(block)), value
+
+
+def with_sides_swapped(exif: bytes | None) -> bytes | None:
+    """The block of a picture that was laid on its side: its resolutions change places."""
+    if exif is None:
+        return None
+    block = bytearray(exif.removeprefix(b"Exif\0\0"))
+    try:
+        order, first = _start(block)
+        found = {tag: entry for entry, tag, _ in _entries(block, order, first)}
+    except (KeyError, struct.error):
+        return exif
+    if all(tag in found for tag in _RESOLUTIONS):
+        across, down = (slice(found[tag] + 2, found[tag] + 12) for tag in _RESOLUTIONS)
+        block[across], block[down] = block[down], block[across]
+    return bytes(block)
 
 
 def _leave_thumbnail(block: bytearray, order: str, first: int) -> None:

@@ -26,15 +26,14 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.PngImagePlugin
 
-from srnet import xmp
+from srnet import pngcolour, xmp
 from srnet.container import (
-    FOREIGN,
     SUFFIXES,
     Header,
     Source,
+    clear_factor,
     format_of,
     open_picture,
-    quiet_pillow,
     raw_exif,
     size_of,
     tiff_turn,
@@ -52,9 +51,10 @@ from srnet.encode import (
     to_pil,
 )
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
-from srnet.exif import upright
+from srnet.exif import upright, with_sides_swapped
 from srnet.files import write_atomic
 from srnet.notes import of_picture
+from srnet.pillow import FOREIGN, quiet_pillow
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples
 from srnet.pngchunks import bare_png
 
@@ -171,21 +171,28 @@ def from_array(array: npt.ArrayLike) -> Image:
 def from_pil(pil: PIL.Image.Image) -> Image:
     """Convert the current frame of a Pillow image, with its profile, EXIF and orientation.
 
-    Where Pillow has loaded, and so turned, a TIFF already, ``dpi`` is not turned with it.
+    What Pillow has forgotten is lost: of a TIFF that it has loaded, and so turned, ``dpi`` is not
+    turned; of a loaded PNG of 2 or 4 bits the transparent grey is another; cICP is not known.
 
     Raises ``DecodeError`` for modes without an 8- or 16-bit meaning.
     """
     with _decoding("the Pillow image", b""):
         quiet_pillow()
-        turn = tiff_turn(pil)  # which is forgotten when it is done
+        turn, factor = tiff_turn(pil), clear_factor(pil)  # which are forgotten when it is done
         pil.load()
+        if factor > 1:
+            pil = pil.copy()
+            pil.info["transparency"] *= factor
+        kind, notes = pil.format or "", of_picture(pil, iter(getattr(pil, "text", {}).items()))
         exif, orientation = upright(raw_exif(pil))
+        exif = with_sides_swapped(exif) if turn >= 5 else exif
         packet = xmp.usable(pil.info.get("xmp"))
         packet = xmp.upright(packet) if orientation > 1 else packet
         dpi = resolution(pil, max(orientation, turn))
-        header = Header(pil.format or "", *pil.size)
-        notes = of_picture(pil, iter(getattr(pil, "text", {}).items()))
-        return _frame(Source(pil, header, exif, orientation, packet, dpi, notes))
+        header = Header(kind, *pil.size)
+        frame = _frame(Source(pil, header, exif, orientation, packet, dpi, notes))
+        icc = pngcolour.of_info(pil.info, frame.rgb.shape[2] == 1) if kind == "PNG" else None
+        return replace(frame, icc=frame.icc or icc)
 
 
 @contextmanager

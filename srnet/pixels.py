@@ -31,13 +31,11 @@ _TARGETS = {
     "1": "L",
     "L": "L",
     "LA": "LA",
-    "La": "LA",
     "P": "RGB",
     "PA": "RGBA",
     "RGB": "RGB",
     "RGBX": "RGB",
     "RGBA": "RGBA",
-    "RGBa": "RGBA",
     "YCbCr": "RGB",
     "HSV": "RGB",
 }
@@ -168,9 +166,13 @@ def _conversion(pil: Any) -> tuple[int, Conversion, bytes | None]:
         return *_deep_grey(clear, tags), icc
     if mode in ("CMYK", "LAB"):
         return 3, to_srgb(mode, icc), None
+    if mode in ("RGBa", "La"):
+        return len(mode), lambda strip: _unpremultiplied(np.asarray(strip)), icc
     if mode not in _TARGETS:
         raise ValueError(f"its samples are of kind {mode}, only 8 and 16 bit integers are read")
     target = _TARGETS[mode]
+    if mode == "P" and pil.palette is not None and pil.palette.mode == "RGBA":
+        target = "RGBA"
     if clear is not None and target in ("L", "RGB"):
         target += "A"
 
@@ -227,9 +229,11 @@ def _as_stored(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 
 def _unpremultiplied(strip: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    alpha = np.maximum(strip[..., 3:].astype(np.uint64), 1)
-    colour = (strip[..., :3] * np.uint64(65535) + alpha // 2) // alpha
-    return np.concatenate([np.minimum(colour, 65535).astype(np.uint16), strip[..., 3:]], axis=-1)
+    """Rounded, where Pillow would cut; the last channel is alpha."""
+    full = np.iinfo(strip.dtype).max
+    alpha = np.maximum(strip[..., -1:].astype(np.uint64), 1)
+    colour = (strip[..., :-1] * np.uint64(full) + alpha // 2) // alpha
+    return np.concatenate([np.minimum(colour, full).astype(strip.dtype), strip[..., -1:]], axis=-1)
 
 
 def _matching(icc: bytes | None, rgb: Samples) -> bytes | None:

@@ -1,14 +1,15 @@
-"""An ICC profile for what a PNG says of its colours in other ways: cICP, or gAMA and cHRM.
+"""ICC profiles made here: for what a PNG says of its colours in other ways, and for grey in RGB.
 
-Other formats have no such chunks, and a picture without them has other colours. As a profile they
-travel along, and are converted where a profile is (PNG, third edition, section 11.3.2; ICC.1:2010
-for the profile, of matrix and curve).
+Other formats have no cICP, gAMA or cHRM, and without them a picture has other colours. As a
+profile they travel along, and are converted where a profile is (PNG, third edition, section
+11.3.2; ICC.1:2010 for the profile, of matrix and curve).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ _CURVES: dict[int, _Curve] = {  # those of high dynamic range are no matter of a
 _USUAL_GAMMA, _USUAL_NEAR = 1 / 2.2, 0.01  # of a picture that is meant to be sRGB
 _GAMMAS = (0.1, 10.0)  # others are mistakes
 _NEAR = 0.002  # of coordinates
+_MOST_TAGS = 100  # of a profile
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -42,21 +44,45 @@ _BRADFORD = np.array(
 _Matrix = npt.NDArray[np.float64]
 
 
+def settle(info: dict[Any, Any], chunks: Mapping[bytes, bytes], grey: bool) -> None:
+    """Give Pillow's ``info`` of a PNG the profile that holds: cICP goes before a profile."""
+    by_code = _coded(chunks) is not None
+    if "icc_profile" in info and not by_code:
+        return
+    icc = profile(chunks, grey)
+    if icc is not None:
+        info["icc_profile"] = icc
+    elif by_code:
+        info.pop("icc_profile", None)  # it is sRGB
+
+
+def of_info(info: Mapping[Any, Any], grey: bool) -> bytes | None:
+    """The profile that Pillow's ``info`` of a PNG without one amounts to; it tells no cICP."""
+    chunks = {b"sRGB": b""} if "srgb" in info else {}
+    try:
+        if "gamma" in info:
+            chunks[b"gAMA"] = struct.pack(">I", round(info["gamma"] * 100_000))
+        if "chromaticity" in info:
+            chunks[b"cHRM"] = struct.pack(
+                ">8I", *(round(n * 100_000) for n in info["chromaticity"])
+            )
+    except (TypeError, ValueError, struct.error):
+        return None
+    return profile(chunks, grey)
+
+
 def profile(chunks: Mapping[bytes, bytes], grey: bool) -> bytes | None:
     """The profile that the contents of such chunks amount to; None if that is sRGB, or nothing."""
     try:
         told = _told(chunks)
-        return None if told is None else _icc(*told, grey)
+        return None if told is None else _icc(told[0], _curve(told[1]), grey)
     except (struct.error, ValueError, np.linalg.LinAlgError):
         return None
 
 
 def _told(chunks: Mapping[bytes, bytes]) -> tuple[_Primaries, _Curve] | None:
-    if b"cICP" in chunks:
-        primaries, curve, matrix, whole = struct.unpack("4B", chunks[b"cICP"])
-        if primaries in _PRIMARIES and curve in _CURVES and (matrix, whole) == (0, 1):
-            usual = (primaries, curve) == (1, 13)
-            return None if usual else (_PRIMARIES[primaries], _CURVES[curve])
+    if (code := _coded(chunks)) is not None:
+        return None if code == (1, 13) else (_PRIMARIES[code[0]], _CURVES[code[1]])
     if b"sRGB" in chunks or b"gAMA" not in chunks:
         return None
     gamma = struct.unpack(">I", chunks[b"gAMA"])[0] / 100_000
@@ -74,7 +100,35 @@ def _told(chunks: Mapping[bytes, bytes]) -> tuple[_Primaries, _Curve] | None:
     return found, (_SRGB_CURVE if usual else (1 / gamma,))
 
 
-def _icc(primaries: _Primaries, curve: _Curve, grey: bool) -> bytes:
+def for_three_channels(icc: bytes) -> bytes | None:
+    """A profile of RGB in which equal channels are what grey is in this one; None if it is damaged.
+
+    A profile of grey cannot stay where a format has only colour. Its curve can: along the greys
+    of the space of sRGB it leads to the same lightness.
+    """
+    if icc[20:24] != b"XYZ ":
+        return None  # curves to Lab are of another kind
+    try:
+        (count,) = struct.unpack_from(">I", icc, 128)
+        for entry in range(132, 132 + 12 * min(count, _MOST_TAGS), 12):
+            name, start, length = struct.unpack_from(">4sII", icc, entry)
+            curve = icc[start : start + length]
+            if name == b"kTRC" and curve[:4] in (b"curv", b"para") and len(curve) == length:
+                return _icc(_SRGB, curve, grey=False)
+    except struct.error:
+        pass
+    return None
+
+
+def _coded(chunks: Mapping[bytes, bytes]) -> tuple[int, int] | None:
+    """The numbers of primaries and curve in cICP, if both are known here."""
+    body = chunks.get(b"cICP", b"")
+    if len(body) != 4 or body[0] not in _PRIMARIES or body[1] not in _CURVES:
+        return None
+    return (body[0], body[1]) if body[2:] == b"\0\1" else None  # RGB, of the whole range
+
+
+def _icc(primaries: _Primaries, curve: bytes, grey: bool) -> bytes:
     matrix, adapted = _colorants(primaries)
     tags = {
         b"desc": _text("From the chunks of a PNG"),
@@ -83,10 +137,10 @@ def _icc(primaries: _Primaries, curve: _Curve, grey: bool) -> bytes:
         b"chad": b"sf32" + bytes(4) + _fixed(adapted),
     }
     if grey:
-        tags[b"kTRC"] = _curve(curve)
+        tags[b"kTRC"] = curve
     else:
         for name, column in zip((b"r", b"g", b"b"), matrix.T, strict=True):
-            tags |= {name + b"XYZ": _xyz(column), name + b"TRC": _curve(curve)}
+            tags |= {name + b"XYZ": _xyz(column), name + b"TRC": curve}
     table, body, at = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", at + len(body), len(content))

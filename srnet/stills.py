@@ -21,8 +21,10 @@ import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from srnet.container import DESCRIPTIVE, EXIF_IFD, FOREIGN, GPS_IFD, described
+from srnet.container import DESCRIPTIVE, EXIF_IFD, GPS_IFD, described
+from srnet.convert import coloured
 from srnet.notes import IPTC_TAG, png_texts
+from srnet.pillow import FOREIGN
 from srnet.pixels import Image, Samples, strips
 from srnet.xmp import PNG_KEYWORD
 
@@ -79,7 +81,8 @@ def write_tiff(image: Image) -> bytes:
     height, width, colours = rgb.shape
     if colours == 1 and alpha is not None and rgb.dtype == np.uint16:
         # Readers, ours included, know 16-bit grey with alpha only as colour.
-        rgb, colours = np.broadcast_to(rgb, (height, width, 3)), 3
+        image = coloured(image)
+        rgb, colours = image.rgb, 3
     parts: list[bytes] = []
     for strip in _strips_of(rgb, alpha, "<"):
         strip[:, 1:] -= strip[:, :-1].copy()

@@ -118,7 +118,9 @@ class Upscaler:
         return target_size(height, width, scale, *sides)
 
     def plan(self, height: int, width: int, options: Options) -> list[Engine]:
-        """The engines that a picture goes through, one after the other."""
+        """The engines that a picture goes through, one after the other; none at strength 0."""
+        if not options.strength:
+            return []
         to_height, to_width = self.size(height, width, options)
         factor = max(to_height / height, to_width / width)
         if options.scale is not None:
@@ -127,7 +129,7 @@ class Upscaler:
 
     def load(self, height: int, width: int, options: Options) -> None:
         """Load the networks that run for a picture of this size, where it is still to do."""
-        for engine in self.plan(height, width, options) if options.strength else ():
+        for engine in self.plan(height, width, options):
             next(engine.run(()), None)
 
     def check(self, header: Header, options: Options) -> None:
@@ -176,8 +178,8 @@ class Upscaler:
     ) -> list[Image]:
         """Enlarge the frames of a picture.
 
-        ``progress`` is told after each batch how many batches are done and how many there
-        are; an exception raised in it stops the work.
+        ``progress`` is told after each batch, or frame without a network, how many are done and how
+        many there are; an exception raised in it stops the work.
         """
         total = sum(self._count(f, options) for f in frames)
         tell = _counter(total, progress)

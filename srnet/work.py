@@ -116,7 +116,7 @@ class Work:
             self.header = header = read_header(data, text(source))
             self.upscaler.check_output(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)
-        self.models = tuple(e.card.name for e in engines) if self.options.strength else ()
+        self.models = tuple(e.card.name for e in engines)
         self.size = self.upscaler.size(header.height, header.width, self.options)
         area = header.height * header.width
         largest = max(prod(self.size), area * prod(e.card.scale for e in engines) ** 2)

@@ -16,10 +16,13 @@ from srnet.alpha import fill_hidden
 def test_visible_pixels_are_untouched(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    alpha = rng.choice([0, 1, 128, 255], (height, width)).astype(np.uint8)
+    alpha = rng.choice([0, 1, 4, 7, 8, 128, 255], (height, width)).astype(np.uint8)
     filled = fill_hidden(rgb, alpha)
     assert filled.dtype == rgb.dtype
-    np.testing.assert_array_equal(filled[alpha > 0], rgb[alpha > 0])
+    known = alpha >= 8 if alpha.max() >= 8 else alpha > 0
+    np.testing.assert_array_equal(filled[known], rgb[known])
+    over = [p * (alpha[..., None] / 255.0) for p in (rgb, filled)]  # less what is behind
+    assert np.abs(over[0] - over[1])[alpha > 0].max(initial=0) <= 2.01
     if (alpha > 0).any():  # new colours lie between those that can be seen
         seen = rgb[alpha > 0]
         assert (filled >= seen.min(axis=0)).all()
@@ -32,6 +35,21 @@ def test_one_visible_pixel_colours_everything(dtype: type) -> None:
     alpha = np.zeros((13, 9), dtype)
     rgb[4, 5], alpha[4, 5] = (200, 100, 50), 255
     assert (fill_hidden(rgb, alpha) == (200, 100, 50)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_that_is_hardly_seen_is_hardly_believed(dtype: type) -> None:
+    unit = np.iinfo(dtype).max // 255
+    rgb = np.full((5, 9, 3), 200 * unit, dtype)
+    alpha = np.full((5, 9), 255 * unit, dtype)
+    rgb[:, 4:], alpha[:, 4:] = 0, np.array([0, 1, 4, 7, 8], dtype) * unit
+    found = fill_hidden(rgb, alpha)[2, 4:, 0] / unit
+    # the faint ones are between black and what lies about them, which is black at last
+    assert found[0] > 100
+    assert 200 * 7 / 8 >= found[1] > 100 * 7 / 8
+    assert 0 < found[2] <= 100
+    assert found[4] == 0
+    assert (fill_hidden(rgb[:, 4:], alpha[:, 4:])[:, 3:] == 0).all()
 
 
 def test_nothing_to_do_returns_the_same_array() -> None:

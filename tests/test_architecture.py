@@ -16,9 +16,10 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 LAYERS = [  # each may import from those before it, and from its own
     "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
     "files exif xmp notes pngcolour webp structure",
-    "pngchunks",
+    "pngchunks pillow",
     "pixels",
-    "container stills convert",
+    "container convert",
+    "stills",
     "encode",
     "image model optim captured",
     "quantise folded weights degrade checkpoint",
@@ -36,7 +37,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-PICTURES = {"image", "encode", "pixels", "colour", "convert", "container", "stills"}
+PICTURES = {"image", "encode", "pixels", "colour", "convert", "container", "stills", "pillow"}
 OWNERS = {  # third party: the only modules of srnet that may import it
     "PIL": PICTURES | {"debian", "graphics"},  # the set was cut with Pillow's bicubic
     "cv2": PICTURES | {"degrade", "likeness"},

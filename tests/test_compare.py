@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from srnet.cli import app, main
 from srnet.compare import same_size, score, side_by_side
 from srnet.errors import OptionError
 from srnet.image import Image, decode, encode
+from tests.image.support import chunk, png
 
 
 @pytest.fixture
@@ -142,3 +144,20 @@ def test_what_counts_as_white_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "white" not in capsys.readouterr().err
     assert main(["compare", *names]) == 0
     assert f"{names[1]}: transparent parts count as white" in capsys.readouterr().err
+
+
+def test_pictures_of_two_spaces_are_compared_in_one(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wide = chunk(b"gAMA", struct.pack(">I", 100_000))
+    picture = decode(png(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8), 2, 8, wide))[0]
+    for name, kept in (("kept", True), ("plain", False)):
+        (tmp_path / f"{name}.png").write_bytes(encode([picture], "png", keep_metadata=kept))
+    kept, plain = str(tmp_path / "kept.png"), str(tmp_path / "plain.png")
+    assert main(["compare", kept, plain, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["first against second"]["largest"] <= 1
+    assert f"{kept}: compared in sRGB" in err
+    assert plain not in err
+    assert main(["compare", kept, kept]) == 0
+    assert "sRGB" not in capsys.readouterr().err

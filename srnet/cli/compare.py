@@ -49,8 +49,10 @@ def compare(
 
     check_present([first, second, *(beside or ()), *filter(None, [reference])])
     _check(output, crops, overwrite)
-    (a, b, *more), resized = _in_one_size([first, second, *(beside or ())])
-    truth = None if reference is None else _read(reference)
+    paths = [first, second, *(beside or ()), *filter(None, [reference])]
+    pictures = _in_one_space(paths, [_read(path) for path in paths])
+    truth = None if reference is None else pictures.pop()
+    (a, b, *more), resized = _in_one_size(paths, pictures)
     figures = _scores(a, b, truth)
     panels = [a, b, *filter(None, [truth]), *more]
     if output is not None:
@@ -78,14 +80,26 @@ def _check(output: Path | None, crops: int, overwrite: bool) -> None:
         raise OutputError(f"{output} exists: choose another --output, or pass --overwrite")
 
 
-def _in_one_size(paths: Sequence[Path]) -> tuple[list[Image], list[str]]:
+def _in_one_space(paths: Sequence[Path], pictures: list[Image]) -> list[Image]:
+    """The pictures as they are, or, if their profiles differ, all of them in sRGB."""
+    from srnet.convert import plain
+
+    if len({picture.icc for picture in pictures}) == 1:
+        return pictures
+    found = [plain(picture, deep=False) for picture in pictures]
+    for path, before, after in zip(paths, pictures, found, strict=True):
+        if before.rgb is not after.rgb:
+            say(f"srnet: {path}: compared in sRGB, as their colour profiles differ")
+    return found
+
+
+def _in_one_size(paths: Sequence[Path], pictures: list[Image]) -> tuple[list[Image], list[str]]:
     """The pictures in the size of the larger of the first two, and which ones were resized."""
     from srnet.compare import same_size
 
-    pictures = [_read(path) for path in paths]
     larger = max(pictures[:2], key=lambda picture: picture.height * picture.width)
     resized = []
-    for i, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
+    for i, (path, picture) in enumerate(zip(paths, pictures, strict=False)):
         pictures[i] = same_size(picture, larger.height, larger.width)
         if pictures[i] is not picture:
             resized.append(str(path))

@@ -13,6 +13,7 @@ import pytest
 from srnet.errors import DecodeError
 from srnet.image import (
     decode,
+    from_pil,
     read_header,
     to_pil,
 )
@@ -162,3 +163,54 @@ def test_jpeg2000_is_read():
     found = decode(pillow(to_pil(image), "JPEG2000", irreversible=False))[0]
     assert same(found, image)
     assert found.format == "JPEG2000"
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_pil_images_of_few_bits_bring_what_is_transparent(depth):
+    packed = np.array([[0b00011011], [0b11110100]], np.uint8)
+    data = png(packed, 0, depth, chunk(b"tRNS", struct.pack(">H", 1)))
+    opened = PIL.Image.open(io.BytesIO(data))
+    assert same(from_pil(opened), decode(data)[0])
+    assert opened.info["transparency"] == 1  # which is not ours to change
+
+
+def test_palettes_of_pil_images_may_have_alpha():
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    rgba[:2] = (250, 20, 10, 255)
+    pil = PIL.Image.fromarray(rgba).quantize(4)
+    assert pil.palette.mode == "RGBA"
+    assert np.array_equal(from_pil(pil).alpha, rgba[..., 3])
+
+
+@pytest.mark.parametrize("mode", ["RGBa", "La"])
+def test_colours_times_alpha_are_divided_and_rounded(mode):
+    bands = [PIL.Image.new("L", (2, 2), v) for v in ((40, 20, 10, 128)[-len(mode) :])]
+    pil = PIL.Image.merge("RGBA" if mode == "RGBa" else "LA", bands)
+    premultiplied = PIL.Image.frombytes(mode, (2, 2), pil.tobytes())
+    found = from_pil(premultiplied)
+    assert found.rgb[0, 0].tolist() == ([80, 40, 20] if mode == "RGBa" else [20])
+    assert found.alpha[0, 0] == 128
+
+
+def planar(dtype, channels: int, **options) -> bytes:
+    """A TIFF whose channels lie one behind the other, each of one value."""
+    planes = np.stack([np.full((40, 50), 10 * n + 10, dtype) for n in range(channels)])
+    import tifffile
+
+    out = io.BytesIO()
+    tifffile.imwrite(out, planes, planarconfig="separate", **options)
+    return out.getvalue()
+
+
+def test_channels_in_planes_are_read_where_that_is_sure():
+    for channels in (3, 4):
+        extra = ["unassalpha"] if channels == 4 else None
+        found = decode(planar(np.uint8, channels, photometric="rgb", extrasamples=extra))[0]
+        assert (found.rgb == (10, 20, 30)).all()
+        assert channels == 3 or (found.alpha == 40).all()
+    deep = planar(np.uint16, 3, photometric="rgb")  # which gave memory that nobody had written
+    with pytest.raises(DecodeError, match="separate planes"):
+        decode(deep)
+    grey = planar(np.uint8, 2, photometric="minisblack", extrasamples=["unassalpha"])
+    with pytest.raises(DecodeError, match="separate planes"):
+        decode(grey)

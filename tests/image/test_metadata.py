@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import IFDRational
 
 from srnet.exif import sized, upright
 from srnet.image import (
@@ -236,3 +237,29 @@ def test_a_large_profile_comes_back(name):
     rng = np.random.default_rng(0)
     profile = SRGB[:132] + rng.bytes(3_000_000)
     assert decode(encode([replace(noise(5, 6, 3), icc=profile)], name))[0].icc == profile
+
+
+def test_the_resolution_of_a_picture_on_its_side_turns_with_it():
+    block = PIL.Image.Exif()
+    block[274], block[282], block[283] = 6, IFDRational(300), IFDRational(150)
+    pil = PIL.Image.new("RGB", (9, 7))
+    image = decode(pillow(pil, "JPEG", exif=block, dpi=(300, 150)))[0]
+    assert (image.width, image.height) == (7, 9)
+    assert image.dpi == pytest.approx((150, 300), abs=0.1)
+    for name in FORMATS:
+        found = tags(decode(encode([image], name))[0].exif)
+        assert (found[282], found[283]) == (150, 300)
+    tiff = decode(pillow(pil, "TIFF", tiffinfo={274: 6, 282: 300.0, 283: 150.0, 296: 2}))[0]
+    found = tags(decode(encode([tiff], "jpeg"))[0].exif)
+    assert (found[282], found[283]) == (150, 300)
+
+
+def test_ratings_and_titles_of_windows_survive_a_tiff():
+    block = PIL.Image.Exif()
+    title = "Größe".encode("utf-16-le") + bytes(2)
+    block[0x4746], block[0x9C9B], block[316], block[269] = 4, title, "host", "name"
+    there = replace(noise(9, 8, 3), exif=block.tobytes())
+    back = decode(encode(decode(encode([there], "tiff")), "jpeg"))[0]
+    found = tags(back.exif)
+    assert (found[0x4746], found[316], found[269]) == (4, "host", "name")
+    assert bytes(found[0x9C9B]) == title

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageCms
 
 from srnet import pngcolour
-from srnet.image import decode, encode
+from srnet.image import decode, encode, from_pil
 from tests.image.support import chunk, png
 
 LINEAR = chunk(b"gAMA", struct.pack(">I", 100_000))
@@ -125,3 +127,24 @@ def test_any_contents_are_a_profile_or_none(chunks: dict[bytes, bytes], grey: bo
     found = pngcolour.profile(chunks, grey)
     if found is not None:
         ImageCms.ImageCmsProfile(io.BytesIO(found))
+
+
+def test_a_code_goes_before_a_profile() -> None:
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    packed = chunk(b"iCCP", b"other\0\0" + zlib.compress(other))
+    wide = decode(png(COLOURS, 2, 8, P3, packed))[0].icc
+    assert wide == decode(png(COLOURS, 2, 8, P3))[0].icc
+    usual = chunk(b"cICP", bytes([1, 13, 0, 1]))
+    assert decode(png(COLOURS, 2, 8, usual, packed))[0].icc is None
+    of_high_range = chunk(b"cICP", bytes([9, 16, 0, 1]))
+    assert decode(png(COLOURS, 2, 8, of_high_range, packed))[0].icc == other
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_pil_images_bring_gamma_and_primaries(grey: bool) -> None:
+    array, kind = (COLOURS[..., 0], 0) if grey else (COLOURS, 2)
+    data = png(array, kind, 8, LINEAR, *([] if grey else [chrm(*SRGB_PLACES)]))
+    opened = PIL.Image.open(io.BytesIO(data))
+    found = from_pil(opened)
+    assert found.icc == decode(data)[0].icc is not None
+    assert "icc_profile" not in opened.info  # which is not ours to change

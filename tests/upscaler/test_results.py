@@ -85,7 +85,7 @@ def test_array_kinds(up: Upscaler, picture: np.ndarray) -> None:
     np.testing.assert_array_equal(rgba[..., :3], up(picture))
     assert (rgba[..., 3] == 255).all()
     clear = np.arange(picture.shape[0] * picture.shape[1], dtype=np.uint8)
-    veiled = np.dstack([picture[..., 0] // 2 + 60, clear.reshape(picture.shape[:2]) | 1])
+    veiled = np.dstack([picture[..., 0] // 2 + 60, clear.reshape(picture.shape[:2]) | 8])
     both = up(veiled)
     assert both.shape == (70, 58, 2)
     np.testing.assert_array_equal(both[..., 0], up(veiled[..., 0]))
@@ -178,6 +178,17 @@ def test_no_network_runs_for_nothing(
         assert told
     with pytest.raises(AssertionError, match="it was run"):
         up(picture, Options(strength=0.01))
+
+
+@pytest.mark.parametrize("scale", [1, 1.5, 5])
+def test_at_strength_0_every_size_is_bicubic(up: Upscaler, picture: np.ndarray, scale) -> None:
+    options = Options(scale=scale, strength=0)
+    found = up(picture, options)
+    bicubic = resize(picture.astype(np.float32), *found.shape[:2])
+    assert np.abs(found - np.clip(bicubic, 0, 255)).max() <= 0.51
+    added, _ = up.residual(Image(picture), options)
+    assert np.abs(added).max() <= 1.01 / 255 / 2  # where it is clipped, more was never there
+    assert up.plan(35, 29, options) == []
 
 
 def test_residual(up: Upscaler, picture: np.ndarray) -> None:
