@@ -67,14 +67,32 @@ def phase_kernels(scale: int) -> npt.NDArray[np.float64]:
     ``i`` and column ``j`` of the ``scale x scale`` pixels that replace an input pixel, in
     the order of pixel-shuffle, as a correlation centred on that input pixel.
     """
+    line = enlarging_line(scale)
+    kernels = line[:, None, :, None] * line[None, :, None, :]  # (s, s, 5, 5)
+    return kernels.reshape(scale * scale, *kernels.shape[2:])
+
+
+def enlarging_line(scale: int) -> npt.NDArray[np.float64]:
+    """Enlargement by an integer in one dimension: weights of 5 pixels for each phase, (s, 5)."""
     size = 2 * PHASE_REACH + 1
     line = np.zeros((scale, size))
     index, weight = taps(size, size * scale, "replicate")
     for phase in range(scale):  # the phases of the middle input pixel
         row = PHASE_REACH * scale + phase
         np.add.at(line[phase], index[row], weight[row])
-    kernels = line[:, None, :, None] * line[None, :, None, :]  # (s, s, 5, 5)
-    return kernels.reshape(scale * scale, size, size)
+    return line
+
+
+def shrinking_line(scale: int) -> npt.NDArray[np.float64]:
+    """Antialiased shrinking by an integer in one dimension: weights (s, 5) of each phase.
+
+    Of the phases of the small pixel itself and of two on either side.
+    """
+    size = 2 * PHASE_REACH + 1
+    line = np.zeros(size * scale)
+    index, weight = taps(size * scale, size, "replicate")
+    np.add.at(line, index[PHASE_REACH], weight[PHASE_REACH])
+    return line.reshape(size, scale).T
 
 
 def resize(picture: Array, height: int, width: int, border: Border = "mirror") -> Array:

@@ -29,7 +29,8 @@ class NetConfig:
     """The numbers that define one :class:`srnet.model.SRNet`.
 
     ``base`` and ``shortcut`` other than the defaults exist for ablations: they take away
-    the global connection from bicubic, or the identity inside each block.
+    the global connection from bicubic, or the identity inside each block. ``consistent``: what
+    the result lacks to shrink to its input is added (:mod:`srnet.backprojection`).
     """
 
     scale: int  # output pixels per input pixel, each way: 2, 3 or 4
@@ -38,6 +39,7 @@ class NetConfig:
     activation: Activation = "leaky_relu"  # plain ReLU died in whole blocks under Muon
     base: Base = "bicubic"
     shortcut: Shortcut = "identity"
+    consistent: bool = False
 
     def __post_init__(self) -> None:
         _check(self.scale in (2, 3, 4), f"scale must be 2, 3 or 4, not {self.scale}")
@@ -46,15 +48,19 @@ class NetConfig:
         for name, allowed in (("activation", Activation), ("base", Base), ("shortcut", Shortcut)):
             value = getattr(self, name)
             _check(value in get_args(allowed), f"unknown {name} {value!r}: {get_args(allowed)}")
+        _check(
+            self.base == "bicubic" or not self.consistent,
+            "only a network on a bicubic base can be consistent",
+        )
 
     @property
     def halo(self) -> int:
         """How far an output pixel looks, in input pixels each way.
 
         One pixel for each 3x3 convolution on the longest path: head, two per block, the
-        end of the body, the tail.
+        end of the body, the tail. Where it is consistent, two for shrinking, two for enlarging.
         """
-        return max(2 * self.blocks + 3, HALO_OF_BASE[self.base])
+        return max(2 * self.blocks + 3, HALO_OF_BASE[self.base]) + 4 * self.consistent
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from srnet.backprojection import BackProjection
 from srnet.bicubic import PHASE_REACH, phase_kernels
 from srnet.card import Activation, NetConfig
 
@@ -158,7 +159,8 @@ class SRNet(nn.Module):
     """Super-resolution network; see the head of this file.
 
     ``(N, 3, h, w)`` float in [0, 1], sRGB-encoded, to ``(N, 3, s * h, s * w)``, not clamped.
-    The last layer starts at zero, so an untrained network is its base, bit for bit.
+    The last layer starts at zero, so an untrained network is its base, bit for bit (and what
+    the base lacks to shrink to the input, if it is to be consistent).
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -166,6 +168,7 @@ class SRNet(nn.Module):
         self.config = config
         width = config.features
         self.base: BicubicBase | NearestBase | None = _base(config)
+        self.missing = BackProjection(config.scale) if config.consistent else None
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.body = nn.Sequential(
             *(
@@ -216,13 +219,29 @@ class SRNet(nn.Module):
         return self.finished(shallow, deep)
 
     def residual(self, x: Tensor) -> Tensor:
-        """What the network adds to the base: ``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``."""
+        """What the last layer gives: ``(N, 3, h, w)`` to ``(N, 3, s * h, s * w)``."""
         return F.pixel_shuffle(self.phases(x), self.config.scale)
+
+    def enlarged(self, x: Tensor, phases: Tensor | None = None) -> Tensor:
+        """The base's phases: of the pixels, and of what is missing from them and the residual.
+
+        ``phases`` are those of the residual, which count where the network is to be consistent.
+        In float32.
+        """
+        assert self.base is not None
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            if self.missing is not None:
+                assert phases is not None
+                x = x + self.missing(x, phases.float())
+            return self.base.phases(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Base plus residual; the sum is in float32 whatever the residual was computed in."""
-        residual = self.residual(x)
-        return residual.float() if self.base is None else self.base(x) + residual
+        phases = self.phases(x)
+        if self.base is not None:
+            phases = self.enlarged(x, phases) + phases
+        return F.pixel_shuffle(phases.float(), self.config.scale)
 
 
 def _base(config: NetConfig) -> BicubicBase | NearestBase | None:

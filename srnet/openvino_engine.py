@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32", "int8 bfloat16": "bf16"}
 _SOURCES = (  # what else defines the graph
     "model.py",
+    "backprojection.py",
     "bicubic.py",
     "folded.py",
     "quantise.py",
@@ -166,9 +167,7 @@ class OpenVINOEngine(LocalEngine):
         from srnet.folded import folded
         from srnet.openvino_graph import converted, exact_in_float32
 
-        base = None if net.base is None else net.base.phases
-        model = converted(folded(net, fine).phases, base, self.card.scale)
-        return exact_in_float32(self._core, model)
+        return exact_in_float32(self._core, converted(folded(net, fine)))
 
     def _native(self, exact: str, rounded: str) -> list[str]:
         """Those of two precisions which the processor has; the first always."""

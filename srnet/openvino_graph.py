@@ -15,11 +15,13 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
-Phases = Callable[[Tensor], Tensor]  # (N, 3, h, w) to (N, 3 * s * s, h, w)
+from srnet.model import SRNet
+
+Phases = Callable[..., Tensor]  # of (N, 3, h, w) and perhaps others: (N, 3 * s * s, h, w)
 
 _TRIES = 20
 _BEYOND = 256.0  # times white: no result is
-_BASE = "base/"  # before the names of what makes it
+_BASE = "base/"  # before the names of what makes it, and stays in float32
 _EXACT = {"name": "precise", "version": "0"}
 
 
@@ -30,41 +32,52 @@ class _Phases(nn.Module):
         super().__init__()
         self.phases = phases
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.phases(x.permute(0, 3, 1, 2))
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        return self.phases(x.permute(0, 3, 1, 2), *others)
 
 
-def converted(residual: Phases, base: Phases | None, scale: int) -> Any:
-    """An OpenVINO model of the sum of two terms, given as what comes before their pixel-shuffle.
+def converted(net: SRNet) -> Any:
+    """An OpenVINO model of a network: ``(N, h, w, 3)`` to ``(N, 3, s * h, s * w)``, any sizes.
 
-    ``(N, h, w, 3)`` to ``(N, 3, s * h, s * w)``, all sizes free. With a base there are two inputs,
-    both the same pixels: one input would share nodes, which then run in one precision. The terms
-    are added before the shuffle, by the last convolution itself. The shuffle is OpenVINO's own,
-    and the channels stay first: as PyTorch's it took 31 of the 99 ms of a small network at x4.
-    The last convolution has to do something in float32, or its result would be rounded.
+    With a base there are two inputs, both the same pixels: one input would share nodes, which
+    then run in one precision. Base and residual are added before the shuffle, by a convolution
+    itself. The shuffle is OpenVINO's own, and the channels stay first: as PyTorch's it took 31 of
+    the 99 ms of a small network at x4. The last convolution of the residual has to do something
+    in float32, or its result would be rounded.
     """
-    model = _term(residual)
+    model = _term(net.phases)
     inputs, result = model.get_parameters(), _result(model)
-    if base is None:
+    if net.base is None or net.missing is not None:
         result = opset13.clamp(result, -_BEYOND, _BEYOND)
-    else:
-        exact = _term(base)
-        for op in exact.get_ordered_ops():  # or some would be called as those of the residual
-            op.set_friendly_name(f"{_BASE}{op.get_friendly_name()}")
-        inputs, result = inputs + exact.get_parameters(), opset13.add(result, _result(exact))
-    shuffled = opset13.depth_to_space(result, "depth_first", scale)
+        result.set_friendly_name(f"{_BASE}clamp")
+    if net.base is not None:
+        pixels, base = _base_term(net, result)
+        inputs, result = [*inputs, pixels], opset13.add(result, base)
+    shuffled = opset13.depth_to_space(result, "depth_first", net.config.scale)
     model = Model([opset13.result(shuffled)], inputs)
     model.reshape({place: [-1, -1, -1, 3] for place in model.inputs})
     return model
 
 
-def _term(phases: Phases) -> Any:
-    """The model of one term.
+def _base_term(net: SRNet, residual: Any) -> tuple[Any, Any]:
+    """The pixels that the base reads, and its phases, given those of the residual."""
+    examples = [] if net.missing is None else [torch.rand(2, 3 * net.config.scale**2, 24, 20)]
+    term = _term(net.enlarged, *examples)
+    pixels, *others = term.get_parameters()
+    for op in term.get_ordered_ops():  # or some would be called as those of the residual
+        op.set_friendly_name(f"{_BASE}{op.get_friendly_name()}")
+    for place in others:
+        place.output(0).replace(residual.output(0))
+    return pixels, _result(term)
+
+
+def _term(phases: Phases, *others: Tensor) -> Any:
+    """The model of one term, of pixels and ``others``, here as examples.
 
     By the front end itself: ``openvino.convert_model`` would report its use over the network.
     PyTorch traces in one thread at a time: :class:`srnet.engine.LocalEngine` sees to that.
     """
-    traced = _traced(_Phases(phases))
+    traced = _traced(_Phases(phases), torch.rand(2, 24, 20, 3), *others)
     decoder = TorchScriptPythonDecoder(traced)  # has to live until the end of the conversion
     frontend = FrontEndManager().load_by_framework("pytorch")
     model = frontend.convert(frontend.load(decoder))
@@ -110,7 +123,7 @@ def _scratch() -> TemporaryDirectory[str]:
 
 def _exact(model: Any) -> set[str]:
     """The names of all that has to stay in float32."""
-    waiting = [op for op in model.get_ordered_ops() if _is_base(op) or _is_opening(op)]
+    waiting = [op for op in model.get_ordered_ops() if is_base(op) or _is_opening(op)]
     names: set[str] = set()
     while waiting:
         op = waiting.pop()
@@ -122,7 +135,8 @@ def _exact(model: Any) -> set[str]:
     return names
 
 
-def _is_base(op: Any) -> bool:
+def is_base(op: Any) -> bool:
+    """Whether an operation is part of what is added to the residual."""
     return str(op.get_friendly_name()).startswith(_BASE)
 
 
@@ -132,7 +146,7 @@ def _is_opening(op: Any) -> bool:
     return list(op.input_value(1).get_shape()[1:]) == [3, 5, 5]
 
 
-def _traced(module: nn.Module) -> Any:
+def _traced(module: nn.Module, *examples: Tensor) -> Any:
     """Trace without the warning that tracing is to be replaced some day.
 
     ``warnings.catch_warnings`` is not safe between threads: its end in one thread brings back
@@ -142,7 +156,7 @@ def _traced(module: nn.Module) -> Any:
     for attempt in range(_TRIES):
         warnings.filterwarnings("ignore", r"`torch\.jit\.trace", DeprecationWarning)
         try:
-            return torch.jit.trace(module, torch.rand(2, 24, 20, 3))  # type: ignore[no-untyped-call]
+            return torch.jit.trace(module, examples)  # type: ignore[no-untyped-call]
         except DeprecationWarning:
             if attempt == _TRIES - 1:
                 raise

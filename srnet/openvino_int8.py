@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from openvino import Core, Model, opset13
 
+from srnet.openvino_graph import is_base
+
 _COLOURS = 3
 _ACTIVATION_LEVELS = 256
 _WEIGHT_LEVELS = 255  # as many below zero as above
@@ -31,7 +33,9 @@ def quantise(model: Any, limits: Sequence[tuple[float, float]], top: int) -> Non
     convolutions = [
         op
         for op in model.get_ordered_ops()
-        if op.get_type_name() == "Convolution" and op.input_value(1).get_shape()[1] != _COLOURS
+        if op.get_type_name() == "Convolution"
+        and op.input_value(1).get_shape()[1] != _COLOURS
+        and not is_base(op)
     ]
     for convolution, (low, high) in zip(convolutions[:-1], limits, strict=True):
         _quantise(convolution, low, high, top)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from srnet import checkpoint
 from srnet.captured import Captured
-from srnet.card import FORMAT, Card, Data, Training, differences
+from srnet.card import FORMAT, Card, Data, NetConfig, Training, differences
 from srnet.device import any_process, best_device, best_dtype
 from srnet.errors import TrainingError, WeightsError
 from srnet.model import SRNet
@@ -139,8 +139,9 @@ class Run:
         if state.get("format", 1) != FORMAT:
             raise WeightsError(f"{file} is of an older srnet: delete it to begin anew")
         new = json.loads(self.state()["config"])
-        old = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+        old: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
         old |= json.loads(state["config"])  # settings that came later had their defaults
+        old["net"] = dataclasses.asdict(NetConfig(**old["net"]))
         old |= {name: new[name] for name in HABITS}
         if old != new:
             raise WeightsError(

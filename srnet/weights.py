@@ -136,7 +136,7 @@ def blend(path: Path, other: Path, share: float, output: Path) -> None:
         WeightsError: not weights files, or of other networks.
     """
     (net, card), (origin, known) = load(path), load(other)
-    if card.net != known.net:
+    if card.net != replace(known.net, consistent=card.net.consistent):
         raise WeightsError(f"{path} and {other} are not of the same network")
     tensors, others = net.state_dict(), origin.state_dict()
     net.load_state_dict(rounded({k: t.lerp(others[k], share) for k, t in tensors.items()}))
@@ -211,7 +211,8 @@ def warm_start(net: SRNet, path: Path) -> Card:
         WeightsError: the bodies differ.
     """
     source, card = load(path)
-    if replace(card.net, scale=net.config.scale) != net.config:
+    config = net.config
+    if replace(card.net, scale=config.scale, consistent=config.consistent) != config:
         raise WeightsError(
             f"{path} does not fit the network to train: it has {_body(card.net, net.config)}, "
             f"which is to have {_body(net.config, card.net)}; leave out --size, --features and "
@@ -226,7 +227,7 @@ def warm_start(net: SRNet, path: Path) -> Card:
 
 def _body(net: NetConfig, other: NetConfig) -> str:
     """In words, what ``net`` has apart from its scale that ``other`` has not."""
-    names = [field.name for field in fields(net) if field.name != "scale"]
+    names = [f.name for f in fields(net) if f.name not in ("scale", "consistent")]
     return " and ".join(
         f"{getattr(net, name)} {name}"
         for name in names

@@ -21,6 +21,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "container convert",
     "stills",
     "encode",
+    "backprojection",
     "image model optim captured",
     "quantise folded weights degrade checkpoint",
     "simulate tune basis",
@@ -48,6 +49,7 @@ OWNERS = {  # third party: the only modules of srnet that may import it
         *(
             "device",
             "model",
+            "backprojection",
             "folded",
             "optim",
             "weights",

@@ -34,9 +34,11 @@ def test_any_size_works(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("base", ["bicubic", "none"])
-def test_halo_equals_the_reach_of_the_gradient(scale: int, base: str) -> None:
-    net = random_net(scale, base=base, activation="silu")
+@pytest.mark.parametrize(
+    "changes", [{}, {"base": "none"}, {"consistent": True}, {"consistent": True, "blocks": 0}]
+)
+def test_halo_equals_the_reach_of_the_gradient(scale: int, changes: dict[str, object]) -> None:
+    net = random_net(scale, activation="silu", **changes)
     x = torch.rand(1, 3, 41, 41, requires_grad=True)
     y = net(x)[0, :, 20 * scale : 21 * scale, 20 * scale : 21 * scale]
     y.square().sum().backward()

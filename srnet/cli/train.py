@@ -89,12 +89,16 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m srnet train ...
     """
+    from dataclasses import replace
+
     from srnet.recipe import TrainConfig
     from srnet.weights import find_one
 
     start = start if start is None or start.exists() else find_one(str(start))
-    net = _network(_scale_of(output), size, features, blocks, start)
     _one_of("degradation", degradation, ("clean", "photo"))
+    net = _network(_scale_of(output), size, features, blocks, start)
+    # what was only shrunk can be shrunk to again; damage is not to come back
+    net = replace(net, consistent=degradation == "clean")
     _one_of("optimizer", optimizer, ("muon", "adam"))
     config = TrainConfig(
         name=output.stem,
