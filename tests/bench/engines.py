@@ -93,8 +93,11 @@ def ncnn_nets(weights: Path, folder: Path, threads: int) -> Iterator[tuple[str, 
             extractor.input("in0", ncnn.Mat(planes).clone())  # aligned as its kernels need it
             residual = np.array(extractor.extract("out0")[1])
             with torch.inference_mode():
-                base = net.base(torch.from_numpy(planes[None]))[0].numpy()
-            return (base + residual).transpose(1, 2, 0)[None]
+                pixels, added = torch.from_numpy(planes[None]), torch.from_numpy(residual[None])
+                phases = torch.nn.functional.pixel_unshuffle(added, net.config.scale)
+                base = net.enlarged(pixels, phases)
+                result = torch.nn.functional.pixel_shuffle(base + phases, net.config.scale)
+            return result[0].permute(1, 2, 0).numpy()[None]
 
         yield name, run
 
