@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from srnet import pngcolour, xmp
+from srnet.animation import frames
 from srnet.container import (
     SUFFIXES,
     Header,
@@ -140,11 +142,12 @@ def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIX
     with _decoding(name, data):
         source = open_picture(data)
         _check_limits(source.header, name, max_pixels)
-        if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
+        cover = source.pil.info.get("default_image")  # which deep_samples would read
+        if source.header.depth == 16 and not source.pil.mode.startswith("I;16") and not cover:
             data = bare_png(data) if source.header.format == "PNG" else data
             rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
             return [_image(source, rgb, alpha, icc)]
-        return _alike([_frame(source) for _ in _seek_frames(source)])
+        return _alike([_frame(replace(source, pil=pil)) for pil in _frames_of(source, data)])
 
 
 def from_array(array: npt.ArrayLike) -> Image:
@@ -227,14 +230,24 @@ def _check_limits(header: Header, name: str, max_pixels: int) -> None:
         )
 
 
-def _seek_frames(source: Source) -> Iterator[None]:
-    """Load one frame after the other into ``source.pil``."""
-    first = 1 if source.header.frames > 0 and source.pil.info.get("default_image") else 0
-    for index in range(first, first + source.header.frames):
+def _frames_of(source: Source, data: bytes) -> Iterator[Any]:
+    """One frame after the other, loaded."""
+    pil, header = source.pil, source.header
+    cover = bool(pil.info.get("default_image"))
+    if header.format == "GIF" or (header.format == "PNG" and (header.frames > 1 or cover)):
+        width, height = header.width, header.height
+        if source.orientation >= 5:
+            width, height = height, width
+        for frame in frames(data, header.format, width, height, header.frames):
+            frame.info = {**pil.info, **frame.info}
+            frame.info.pop("transparency", None)
+            yield frame
+        return
+    for index in range(header.frames):
         if index:
-            source.pil.seek(index)
-        source.pil.load()
-        yield
+            pil.seek(index)
+        pil.load()
+        yield pil
 
 
 def _image(source: Source, rgb: Samples, alpha: Samples | None, icc: bytes | None) -> Image:

@@ -12,6 +12,7 @@ from srnet.notes import MOST as MOST_TEXT
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP = PNG_KEYWORD + b"\0"
 
 
@@ -22,7 +23,7 @@ def bare_png(data: bytes) -> bytes:
     and would read all that follows. ``ValueError`` when a chunk is damaged.
     """
     kept = []
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         if kind in (b"IHDR", b"tRNS", b"IDAT", b"IEND"):
             (crc,) = struct.unpack_from(">I", data, end - 4)
             if zlib.crc32(memoryview(data)[start + 4 : end - 4]) != crc:
@@ -35,13 +36,13 @@ def bare_png(data: bytes) -> bytes:
 
 def exif(data: bytes | mmap.mmap) -> bytes | None:
     """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
-    found = (data[start + 8 : end - 4] for k, start, end in _chunks(data) if k == b"eXIf")
+    found = (data[start + 8 : end - 4] for k, start, end in chunks(data) if k == b"eXIf")
     return next(found, None)
 
 
 def xmp(data: bytes) -> bytes | None:
     """The XMP packet, which may come after the pixels too, packed or not."""
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         body = data[start + 8 : end - 4] if kind == b"iTXt" else b""
         if not body.startswith(_XMP):
             continue
@@ -59,7 +60,7 @@ def xmp(data: bytes) -> bytes | None:
 def texts(data: bytes) -> Iterator[tuple[str, str]]:
     """Keyword and text of what tells of the picture in words, before the pixels or after."""
     left = MOST_TEXT
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         if kind not in (b"tEXt", b"zTXt", b"iTXt") or left <= 0:
             continue
         keyword, _, body = data[start + 8 : end - 4].partition(b"\0")
@@ -81,11 +82,17 @@ def texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 def before_pixels(data: bytes) -> dict[bytes, bytes]:
     """The contents of what precedes the pixels of a PNG, by kind."""
-    chunks = takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data))
-    return {kind: data[start + 8 : end - 4] for kind, start, end in chunks}
+    found = takewhile(lambda each: each[0] != b"IDAT", chunks(data))
+    return {kind: data[start + 8 : end - 4] for kind, start, end in found}
 
 
-def _chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk as it lies in a file."""
+    crc = zlib.crc32(body, zlib.crc32(kind))
+    return b"".join([struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)])
+
+
+def chunks(data: bytes | mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of every chunk that is there in full."""
     start, left = 8, _MOST_CHUNKS
     while start + 12 <= len(data) and left:

@@ -26,6 +26,7 @@ from srnet.convert import coloured
 from srnet.notes import IPTC_TAG, png_texts
 from srnet.pillow import FOREIGN
 from srnet.pixels import Image, Samples, strips
+from srnet.pngchunks import SIGNATURE, chunk
 from srnet.xmp import PNG_KEYWORD
 
 _PAETH = 4
@@ -41,7 +42,7 @@ def write_png(image: Image, level: int) -> bytes:
     height, width, colours = rgb.shape
     kind = (0 if colours == 1 else 2) + (0 if alpha is None else 4)
     out = io.BytesIO()
-    out.write(b"\x89PNG\r\n\x1a\n")
+    out.write(SIGNATURE)
     depth = rgb.itemsize * 8
     _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
     if image.icc:
@@ -133,9 +134,7 @@ def _strips_of(
 
 
 def _chunk(out: io.BytesIO, kind: bytes, body: bytes) -> None:
-    out.write(struct.pack(">I", len(body)) + kind)
-    out.write(body)
-    out.write(struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))))
+    out.write(chunk(kind, body))
 
 
 def _predicted(

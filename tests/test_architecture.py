@@ -18,7 +18,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "files exif xmp notes pngcolour webp structure",
     "pngchunks pillow",
     "pixels",
-    "container convert",
+    "container convert animation",
     "stills",
     "encode",
     "backprojection",
@@ -38,7 +38,17 @@ LAYERS = [  # each may import from those before it, and from its own
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-PICTURES = {"image", "encode", "pixels", "colour", "convert", "container", "stills", "pillow"}
+PICTURES = {
+    "image",
+    "encode",
+    "pixels",
+    "colour",
+    "convert",
+    "container",
+    "stills",
+    "pillow",
+    "animation",
+}
 OWNERS = {  # third party: the only modules of srnet that may import it
     "PIL": PICTURES | {"debian", "graphics"},  # the set was cut with Pillow's bicubic
     "cv2": PICTURES | {"degrade", "likeness"},

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from srnet import tiles
 from srnet.backprojection import BackProjection
 from srnet.bicubic import resize, shrinking_line
 from srnet.card import NetConfig
+from srnet.engine import TorchEngine
 from srnet.errors import WeightsError
 from srnet.model import SRNet
+from srnet.openvino_engine import OpenVINOEngine
+from srnet.weights import rounded, save
+from tests.conftest import tiny_card
 
 MARGIN = 8  # low-resolution pixels, beyond which no border is seen
 
@@ -83,3 +89,30 @@ def test_nothing_is_missing_from_what_fits() -> None:
 def test_only_a_bicubic_base_can_be_consistent() -> None:
     with pytest.raises(WeightsError, match="bicubic base"):
         NetConfig(2, 4, 1, base="none", consistent=True)
+
+
+@pytest.mark.parametrize("kind", [TorchEngine, OpenVINOEngine])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_consistent_networks_are_those_of_the_model(
+    kind: type[TorchEngine] | type[OpenVINOEngine],
+    scale: int,
+    tmp_path: Path,
+    rng: np.random.Generator,
+) -> None:
+    if kind is OpenVINOEngine:
+        pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    net = SRNet(NetConfig(scale, 4, 1, consistent=True)).requires_grad_(False)
+    torch.nn.init.normal_(net.tail.weight, std=0.1)
+    net.load_state_dict(rounded(net.state_dict()))
+    file = tmp_path / f"tiny-x{scale}.safetensors"
+    save(file, net, replace(tiny_card(scale), net=net.config, halo=net.config.halo))
+    engine, x = kind(file, "cpu", "float32"), rng.random((41, 57, 3), np.float32)
+    (whole,) = engine.run([x[None]])
+    expected = net(torch.from_numpy(x).permute(2, 0, 1)[None]).permute(0, 2, 3, 1)
+    np.testing.assert_allclose(whole, expected, atol=1e-5)
+    canvas = np.full(whole.shape[1:], np.nan, np.float32)
+    for tile in tiles.plan(*x.shape[:2], 27, engine.card.halo):
+        (result,) = engine.run([tiles.crop(x, tile)[None]])
+        tiles.paste(canvas, tile, tiles.core(result[0], tile, scale), scale)
+    assert np.abs(canvas - whole[0]).max() <= 1e-5

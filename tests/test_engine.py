@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,13 +16,12 @@ import torch
 
 from srnet import tiles
 from srnet.bicubic import resize
-from srnet.card import NetConfig
 from srnet.device import best_device, best_dtype
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import DeviceError, OptionError, SetupError
 from srnet.model import SRNet
 from srnet.openvino_engine import OpenVINOEngine
-from srnet.weights import rounded, save
+from srnet.weights import save
 from tests.conftest import tiny_card
 
 Kind = type[TorchEngine] | type[OpenVINOEngine]
@@ -153,27 +151,6 @@ def test_results_are_ones_own(engine: Made, rng: np.random.Generator) -> None:
     next(results)
     np.testing.assert_array_equal(kept, copy)
     np.testing.assert_array_equal(next(results), copy)
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_consistent_networks_are_those_of_the_model(
-    kind: Kind, scale: int, tmp_path: Path, rng: np.random.Generator
-) -> None:
-    torch.manual_seed(0)
-    net = SRNet(NetConfig(scale, 4, 1, consistent=True)).requires_grad_(False)
-    torch.nn.init.normal_(net.tail.weight, std=0.1)
-    net.load_state_dict(rounded(net.state_dict()))
-    file = tmp_path / f"tiny-x{scale}.safetensors"
-    save(file, net, replace(tiny_card(scale), net=net.config, halo=net.config.halo))
-    engine, x = kind(file, "cpu", "float32"), rng.random((41, 57, 3), np.float32)
-    (whole,) = engine.run([x[None]])
-    expected = net(torch.from_numpy(x).permute(2, 0, 1)[None]).permute(0, 2, 3, 1)
-    np.testing.assert_allclose(whole, expected, atol=1e-5)
-    canvas = np.full(whole.shape[1:], np.nan, np.float32)
-    for tile in tiles.plan(*x.shape[:2], 27, engine.card.halo):
-        (result,) = engine.run([tiles.crop(x, tile)[None]])
-        tiles.paste(canvas, tile, tiles.core(result[0], tile, scale), scale)
-    assert np.abs(canvas - whole[0]).max() <= 1e-5
 
 
 def test_a_smaller_halo_would_show(engine: Made, rng: np.random.Generator) -> None:
