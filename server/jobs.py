@@ -131,10 +131,10 @@ class Jobs:
             Problem: there is none.
         """
         await self.get(job_id, owner)
+        await self._line.on_disk(self._line.store.delete, job_id)  # if it fails, all stays
         live = self._line.live.pop(job_id, None)
         if live and live.stop:
             live.stop.asked = True
-        await self._line.on_disk(self._line.store.delete, job_id)
 
     async def result(self, job_id: str, owner: str) -> Job:
         """A job that is done; its picture is its :meth:`blob`.

@@ -163,15 +163,6 @@ def test_failed_job_says_why(server: Served) -> None:
     assert "secret" not in json.dumps(job)
 
 
-def test_line_goes_on_after_the_disk_failed(server: Served, monkeypatch) -> None:
-    store = server.app.state.jobs._line.store
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "change", lambda job: 1 / 0)
-        make(server)
-        until(lambda: not server.app.state.jobs._line.live)
-    ended(server, make(server).json())
-
-
 @pytest.mark.parametrize("path", ["nope", "nope/events", "nope/result", "..", "%2e%2e%2fjobs"])
 def test_unknown_job(server: Served, path: str) -> None:
     assert server.client.get(f"/v1/jobs/{path}").status_code in (404, 405)
@@ -257,7 +248,7 @@ def test_job_cut_off_once_runs_again(tmp_path: Path) -> None:
 def test_job_cut_off_twice_does_not(tmp_path: Path) -> None:
     stored(tmp_path, state="running", attempts=2)
     with served(tmp_path) as server:
-        assert look(server, {"id": "j"})["state"] == "failed"
+        ended(server, {"id": "j"}, "failed")
         assert server.engine.batches == 0
     assert files(tmp_path) == []
 

@@ -1,0 +1,130 @@
+"""The line of jobs when something is in its way: no disk, no time, an end in the middle."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.line import Line
+from server.store import Job
+from tests.serving import Served, picture, problem, served, until
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path) as running:
+        yield running
+
+
+def line_of(server: Served) -> Line:
+    return server.app.state.jobs._line
+
+
+def make(server: Served, data: bytes | None = None, query: str = "", **headers: str) -> str:
+    data = picture() if data is None else data
+    answer = server.client.post(f"/v1/jobs?{query}", content=data, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return answer.headers["location"]
+
+
+def look(server: Served, job: str) -> dict[str, Any]:
+    return server.client.get(job).json()
+
+
+def ended(server: Served, job: str, state: str = "done") -> dict[str, Any]:
+    until(lambda: look(server, job)["state"] == state)
+    return look(server, job)
+
+
+class Full:
+    """Takes the place of a method of the store, and counts how often it was tried."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def __call__(self, *_: object) -> None:
+        self.tries += 1
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.line._AGAIN", 0.02)
+
+
+@pytest.mark.usefixtures("soon")
+def test_jobs_wait_for_a_disk_that_is_full(server: Served, monkeypatch) -> None:
+    server.engine.hold()
+    running, waiting = make(server), make(server)
+    until(lambda: server.engine.batches)
+    full = Full()
+    with monkeypatch.context() as patch:
+        patch.setattr(line_of(server).store, "change", full)
+        server.engine.let_go()
+        until(lambda: full.tries > 4)
+        assert look(server, running)["state"] == "running"
+        assert look(server, waiting)["state"] == "queued"
+        assert look(server, waiting)["place"] == 1
+    assert ended(server, running, "failed")["error"]["type"] == "/docs#busy"
+    ended(server, waiting)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), OSError()])
+def test_job_that_cannot_begin_keeps_its_place(server: Served, monkeypatch, error) -> None:
+    change, states = line_of(server).store.change, []
+
+    def fail(job: Job) -> None:
+        states.append(job.state)
+        if len(states) < 5:
+            raise error
+        change(job)
+
+    monkeypatch.setattr(line_of(server).store, "change", fail)
+    first, second = make(server), make(server)
+    for job in (first, second):
+        ended(server, job)
+    assert states == ["running"] * 5 + ["done", "running", "done"]
+    stored = line_of(server).store.find(first.rsplit("/", 1)[-1])
+    assert stored is not None
+    assert stored.attempts == 1  # what could not begin was none
+
+
+def test_full_disk_is_not_asked_all_the_time(server: Served, monkeypatch) -> None:
+    full = Full()
+    with monkeypatch.context() as patch:
+        patch.setattr(line_of(server).store, "change", full)
+        job = make(server)
+        until(lambda: full.tries)
+        assert server.client.get(job).json()["place"] == 1
+        assert full.tries == 1
+        assert server.client.delete(job).is_success
+
+
+@pytest.mark.usefixtures("soon")
+def test_job_that_cannot_be_deleted_goes_on(server: Served, monkeypatch) -> None:
+    server.engine.hold()
+    job = make(server)
+    until(lambda: server.engine.batches)
+    with monkeypatch.context() as patch:
+        patch.setattr(line_of(server).store, "delete", Full())
+        problem(server.client.delete(job), 503, "busy")
+    server.engine.let_go()
+    ended(server, job)
+
+
+@pytest.mark.usefixtures("soon")
+def test_deleted_job_need_not_be_written_down(server: Served, monkeypatch) -> None:
+    server.engine.hold()
+    job = make(server)
+    until(lambda: server.engine.batches)
+    full = Full()
+    monkeypatch.setattr(line_of(server).store, "change", full)
+    server.engine.let_go()
+    until(lambda: full.tries > 1)
+    assert server.client.delete(job).is_success
+    until(lambda: not line_of(server).live)
