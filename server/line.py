@@ -83,6 +83,9 @@ class Line:
 
     async def close(self) -> None:
         """End; jobs that did not are in line again at the next start."""
+        for live in list(self.live.values()):
+            if live.stop is not None and live.job.state == RUNNING:
+                await self._put_back(live)  # some cannot be stopped in time, by nothing
         ending = self._service.ending  # those that were stopped just now are to be written down
         while any(live.stop for live in self.live.values()) and ending.left(WRITTEN):
             await asyncio.sleep(0.02)
@@ -224,9 +227,16 @@ class Line:
             limit = self._settings.job_time_limit
             detail = f"The job was not done within {limit:g} s: choose a smaller scale or picture."
             await self._fail(live, Problem("time-limit", detail))
-        elif self._service.draining:  # it was not the job's fault
-            again = replace(live.job, state=QUEUED, attempts=live.job.attempts - 1)
-            await self.on_disk(self._store.change, again)
+        elif self._service.draining:
+            await self._put_back(live)
+
+    async def _put_back(self, live: Live) -> None:
+        """In line again at the next start, as if it had not begun: it was not the job's fault."""
+        again = replace(live.job, state=QUEUED, attempts=live.job.attempts - 1)
+        try:
+            await self.on_disk(self._store.put_back, again)
+        except Exception as error:  # the others are put back all the same
+            _told(live, error)
 
     async def _fail(self, live: Live, problem: Problem) -> None:
         """End a job without a result, as soon as the disk lets: else it would be nobody's."""

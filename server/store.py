@@ -150,6 +150,11 @@ class Store:
         if not changed or (job.ended and job.state != DONE):
             self.result(job.id).unlink(missing_ok=True)
 
+    def put_back(self, job: Job) -> None:
+        """Write that a job waits again, unless it has ended or was deleted meanwhile."""
+        with self._transaction() as database:
+            database.execute(f"{_UPDATE} AND state = :running", {**_row(job), "running": RUNNING})
+
     def find(self, job_id: str) -> Job | None:
         """The job with an id, unless it has expired."""
         return next(self._select(f"id = ? AND {_KEPT}", job_id, time.time()), None)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.line import Line
-from server.store import Job
+from server.store import Job, Store
 from tests.serving import Served, picture, problem, served, until
 
 
@@ -128,3 +130,42 @@ def test_deleted_job_need_not_be_written_down(server: Served, monkeypatch) -> No
     until(lambda: full.tries > 1)
     assert server.client.delete(job).is_success
     until(lambda: not line_of(server).live)
+
+
+def test_jobs_that_cannot_be_stopped_in_time_are_put_back(tmp_path: Path, monkeypatch) -> None:
+    free, encoding = threading.Event(), threading.Event()
+
+    def encode(*_: object) -> bytes:
+        encoding.set()
+        assert free.wait(60)
+        return b"too late"
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.work.write", encode)
+        for _ in "123":  # a job that is cut off twice by a crash is given up
+            encoding.clear()
+            with served(tmp_path, grace_seconds=0.3) as server:
+                job = next(iter(line_of(server).live), None) or make(server).rsplit("/", 1)[-1]
+                assert encoding.wait(60)
+            store = Store(tmp_path)
+            stored = store.find(job)
+            store.close()
+            assert stored is not None
+            assert (stored.state, stored.attempts) == ("queued", 0)
+    free.set()
+    with served(tmp_path) as server:
+        ended(server, f"/v1/jobs/{job}")
+
+
+def test_what_has_ended_is_not_put_back(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    job = Job("j", "", None, "", "fake", {}, "", "a.png", 3, 1, 1, 0.0, state="running", attempts=1)
+    again = replace(job, state="queued", attempts=0)
+    for state in ("done", "failed", "running"):
+        store.add(replace(job, id=state, state=state))
+        store.put_back(replace(again, id=state))
+    store.put_back(again)
+    assert store.find("j") is None
+    states = {state: store.find(state) for state in ("done", "failed", "running")}
+    assert [found and found.state for found in states.values()] == ["done", "failed", "queued"]
+    store.close()
