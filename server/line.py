@@ -204,6 +204,8 @@ class Line:
 
     async def _finish(self, live: Live, result: Result) -> None:
         try:
+            if live.late or self.live.get(live.job.id) is not live:
+                raise Cancelled("it was too late to stop the encoder")
             await self.make_room(result.blob.size, live.job.input_bytes)
             await self.on_disk(result.blob.move, self._store.result(live.job.id))
         finally:

@@ -14,6 +14,7 @@ import pytest
 from server.line import Line
 from server.store import Job, Store
 from tests.serving import Served, picture, problem, served, until
+from tests.test_server_disk import noise
 
 
 @pytest.fixture
@@ -132,29 +133,64 @@ def test_deleted_job_need_not_be_written_down(server: Served, monkeypatch) -> No
     until(lambda: not line_of(server).live)
 
 
-def test_jobs_that_cannot_be_stopped_in_time_are_put_back(tmp_path: Path, monkeypatch) -> None:
-    free, encoding = threading.Event(), threading.Event()
+class Encoder:
+    """Takes the place of one that cannot be stopped."""
 
-    def encode(*_: object) -> bytes:
-        encoding.set()
-        assert free.wait(60)
-        return b"too late"
+    def __init__(self) -> None:
+        self.begun, self.free = threading.Event(), threading.Event()
 
+    def __call__(self, *_: object) -> bytes:
+        self.begun.set()
+        assert self.free.wait(60)
+        return bytes(40_000)
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoder]:
+    replaced = Encoder()
+    yield replaced
+    replaced.free.set()
+
+
+def test_jobs_that_cannot_be_stopped_in_time_are_put_back(tmp_path, monkeypatch, encoder) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("server.work.write", encode)
+        patch.setattr("server.work.write", encoder)
         for _ in "123":  # a job that is cut off twice by a crash is given up
-            encoding.clear()
+            encoder.begun.clear()
             with served(tmp_path, grace_seconds=0.3) as server:
                 job = next(iter(line_of(server).live), None) or make(server).rsplit("/", 1)[-1]
-                assert encoding.wait(60)
+                assert encoder.begun.wait(60)
             store = Store(tmp_path)
             stored = store.find(job)
             store.close()
             assert stored is not None
             assert (stored.state, stored.attempts) == ("queued", 0)
-    free.set()
     with served(tmp_path) as server:
         ended(server, f"/v1/jobs/{job}")
+
+
+def test_job_that_is_late_in_an_encoder_is_not_done(tmp_path, monkeypatch, encoder) -> None:
+    monkeypatch.setattr("server.work.write", encoder)
+    with served(tmp_path, job_time_limit=0.05) as server:
+        job = make(server)
+        assert encoder.begun.wait(60)
+        until(lambda: all(live.late for live in line_of(server).live.values()))
+        encoder.free.set()
+        assert ended(server, job, "failed")["error"]["type"] == "/docs#time-limit"
+        assert [*(tmp_path / "jobs").iterdir(), *server.spooled()] == []
+
+
+def test_job_that_is_deleted_in_an_encoder_takes_no_room(tmp_path, monkeypatch, encoder) -> None:
+    with served(tmp_path, store_mb=0.05) as server:
+        kept = make(server, noise(60), "format=tiff")  # which leaves too little for another
+        ended(server, kept)
+        monkeypatch.setattr("server.work.write", encoder)
+        job = make(server)
+        assert encoder.begun.wait(60)
+        assert server.client.delete(job).is_success
+        encoder.free.set()
+        until(lambda: not server.service.busy)
+        assert server.client.get(f"{kept}/result").is_success
 
 
 def test_what_has_ended_is_not_put_back(tmp_path: Path) -> None:
