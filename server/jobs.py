@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from server import room
 from server.blobs import Blob
 from server.line import Line, too_large_to_keep
@@ -19,7 +17,7 @@ from server.service import Service, new_id
 from server.store import CANCELLED, DONE, FAILED, Job, shown
 from server.upload import Limit, Upload
 from server.wording import waiting
-from server.work import decided, inspect
+from server.work import decided
 
 _EVERY = 0.2  # seconds between two events at least
 _SILENCE = 15.0  # seconds without an event at most
@@ -76,7 +74,7 @@ class Jobs:
                     return await self.get(known.id, owner)
             self.check()
             model, task = self._service.task(wishes, upload.blob.read, accept)
-            header = await run_in_threadpool(inspect, task)
+            header = await self._service.inspect(task)
             decided(task, header)
             await self._line.make_room(upload.blob.size)
             job = Job(
