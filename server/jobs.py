@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,10 +12,11 @@ from typing import Any
 from server import room
 from server.blobs import Blob
 from server.line import Line, too_large_to_keep
+from server.negotiate import essence
 from server.problems import Problem
 from server.query import Wishes
 from server.service import Service, new_id
-from server.store import CANCELLED, DONE, FAILED, Job, shown
+from server.store import CANCELLED, DONE, FAILED, ROW, Job, shown
 from server.upload import Limit, Upload
 from server.wording import waiting
 from server.work import decided
@@ -46,7 +48,7 @@ class Jobs:
     def limit(self) -> Limit:
         """What no picture may exceed, since it could never be kept."""
         most = self._settings.store_bytes
-        return Limit(most, too_large_to_keep(most, "is more"))
+        return Limit(most - ROW, too_large_to_keep(most, "is more"))
 
     async def create(
         self,
@@ -65,26 +67,26 @@ class Jobs:
             Problem: the key belongs to another request, the line or the disk is full.
             SRNetError: what would fail anyway.
         """
-        fingerprint = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
+        request = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
         async with self._making:  # so that two requests with one key make one job
             if key is not None:
                 known = await self._line.on_disk(self._line.store.with_key, owner, key)
                 if known is not None and not _worth_again(known):
-                    _check_same(known, fingerprint)
+                    _check_same(known, request)
                     return await self.get(known.id, owner)
             self.check()
             model, task = self._service.task(wishes, upload.blob.read, accept)
             header = await self._service.inspect(task)
             decided(task, header)
-            await self._line.make_room(upload.blob.size)
+            await self._line.make_room(upload.blob.size + ROW)
             job = Job(
                 id=new_id(),
                 owner=owner,
                 key=key,
-                fingerprint=fingerprint,
+                fingerprint=_digest(request),
                 model=model,
                 wishes=wishes.model_dump(exclude_none=True),
-                accept=accept,
+                accept=essence(accept),
                 name=upload.name,
                 input_bytes=upload.blob.size,
                 width=header.width,
@@ -196,8 +198,12 @@ def _worth_again(job: Job) -> bool:
     return job.state == FAILED and (job.error or {}).get("status") in (500, 503)
 
 
-def _check_same(known: Job, fingerprint: str) -> None:
-    if known.fingerprint != fingerprint:
+def _digest(request: str) -> str:
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _check_same(known: Job, request: str) -> None:
+    if known.fingerprint not in (_digest(request), request):  # jobs of older versions have it whole
         raise Problem(
             "key-reused",
             "This Idempotency-Key was sent with another picture or other options: "

@@ -17,7 +17,7 @@ from server.problems import Problem, from_disk, from_error
 from server.query import Wishes
 from server.service import Service
 from server.settings import MEGA
-from server.store import DONE, FAILED, QUEUED, RUNNING, Job, Store
+from server.store import DONE, FAILED, QUEUED, ROW, RUNNING, Job, Store
 from server.work import Result, Stop, Task, enlarge
 from srnet.errors import Cancelled, SRNetError
 
@@ -206,7 +206,7 @@ class Line:
         try:
             if live.late or self.live.get(live.job.id) is not live:
                 raise Cancelled("it was too late to stop the encoder")
-            await self.make_room(result.blob.size, live.job.input_bytes)
+            await self.make_room(result.blob.size, live.job.input_bytes + ROW)
             await self.on_disk(result.blob.move, self._store.result(live.job.id))
         finally:
             await self.on_disk(result.blob.discard)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.query import Wishes
-from server.store import Job, Store
+from server.store import ROW, Job, Store
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
 
 
@@ -193,7 +193,7 @@ def test_oldest_results_make_room(tmp_path: Path) -> None:
     query = "format=png"
     with served(tmp_path / "one") as server:
         size = len(server.client.post(f"/v1/upscale?{query}", content=picture(60, 60)).content)
-    with served(tmp_path, store_mb=3.5 * size / 1e6) as server:
+    with served(tmp_path, store_mb=3.5 * (size + ROW) / 1e6) as server:
         jobs = [ended(server, make(server, picture(60, 60), query).json()) for _ in range(5)]
         there = [server.client.get(f"/v1/jobs/{job['id']}").status_code for job in jobs]
         assert there == [404, 404, 200, 200, 200]
