@@ -78,7 +78,6 @@ class Jobs:
             model, task = self._service.task(wishes, upload.blob.read, accept)
             header = await self._service.inspect(task)
             decided(task, header)
-            await self._line.make_room(upload.blob.size + ROW)
             job = Job(
                 id=new_id(),
                 owner=owner,
@@ -94,7 +93,9 @@ class Jobs:
                 created=time.time(),
                 request_id=request_id,
             )
-            await self._line.on_disk(self._write, job, upload)
+            async with self._line.room:
+                await self._line.make_room(upload.blob.size + ROW)
+                await self._line.on_disk(self._write, job, upload)
             self._line.join(job)
         return job
 

@@ -68,6 +68,7 @@ class Line:
         self._settings = service.settings
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.room = asyncio.Lock()  # held from make_room until what needs it is on disk
         self.live: dict[str, Live] = {}  # those that have not ended, in their order
         metrics = service.metrics
         metrics.in_progress.labels("jobs").set_function(lambda: len(self.live) - self.waiting)
@@ -128,7 +129,9 @@ class Line:
         return round(0.98 * live.stop.progress, 4)
 
     async def make_room(self, needed: int, held: int = 0) -> None:
-        """Delete old results until ``needed`` more bytes fit, beside ``held`` of the same job.
+        """Delete old jobs until ``needed`` more bytes fit, beside ``held`` of the same job.
+
+        Whoever asks holds ``room``: else two would be told of the same bytes.
 
         Raises:
             Problem: they never can, or the rest is of jobs that have not ended.
@@ -203,24 +206,26 @@ class Line:
         return self._service.task(wishes, read, job.accept)[1]
 
     async def _finish(self, live: Live, result: Result) -> None:
-        try:
-            if live.late or self.live.get(live.job.id) is not live:
-                raise Cancelled("it was too late to stop the encoder")
-            await self.make_room(result.blob.size, live.job.input_bytes + ROW)
-            await self.on_disk(result.blob.move, self._store.result(live.job.id))
-        finally:
-            await self.on_disk(result.blob.discard)
         width, height = result.size
         sizes = {"bytes": result.blob.size, "width": width, "height": height}
-        job = self._ended(
-            live,
-            DONE,
-            output={**sizes, "format": result.format, **result.lacks},
-            seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
-            stages=result.seconds,
-            consistency_db=result.consistency_db and round(result.consistency_db, 2),
-        )
-        await self.on_disk(self._store.change, job)
+        output = {**sizes, "format": result.format, **result.lacks}
+        try:
+            async with self.room:
+                if live.late or self.live.get(live.job.id) is not live:
+                    raise Cancelled("it was too late to stop the encoder")
+                await self.make_room(result.blob.size, live.job.input_bytes + ROW)
+                await self.on_disk(result.blob.move, self._store.result(live.job.id))
+                job = self._ended(
+                    live,
+                    DONE,
+                    output=output,
+                    seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
+                    stages=result.seconds,
+                    consistency_db=result.consistency_db and round(result.consistency_db, 2),
+                )
+                await self.on_disk(self._store.change, job)
+        finally:
+            await self.on_disk(result.blob.discard)
         live.job = job
         self._service.account(result)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +255,35 @@ def test_job_that_is_deleted_in_an_encoder_takes_no_room(tmp_path, monkeypatch, 
         encoder.free.set()
         until(lambda: not server.service.busy)
         assert server.client.get(f"{kept}/result").is_success
+
+
+def test_results_that_come_together_do_not_share_room(tmp_path, monkeypatch, encoder) -> None:
+    with served(tmp_path, store_mb=0.07, jobs_running=2) as server:
+        store = line_of(server).store
+        make_room = store.make_room
+
+        def slowly(needed: int, limit: int) -> bool:
+            there = make_room(needed, limit)
+            time.sleep(0.05)  # in which the other one could ask
+            return there
+
+        monkeypatch.setattr(store, "make_room", slowly)
+        monkeypatch.setattr("server.work.write", encoder)
+        jobs = [make(server) for _ in "12"]
+        until(lambda: line_of(server).waiting == 0)
+        encoder.free.set()
+        until(lambda: not line_of(server).live)
+        assert sorted(server.client.get(job).status_code for job in jobs) == [200, 404]
+        assert [path.stat().st_size for path in (tmp_path / "jobs").iterdir()] == [40_000]
+
+
+def test_a_job_that_comes_at_the_very_end_is_refused(server: Served) -> None:
+    line_of(server).store.close()
+    refused = server.client.post("/v1/jobs", content=picture())
+    problem(refused, 503, "not-ready")
+    assert int(refused.headers["retry-after"]) > 0
+    assert list((server.service.spool.parent / "jobs").iterdir()) == []
+    problem(server.client.get("/v1/jobs/any"), 503, "not-ready")
 
 
 def test_what_has_ended_is_not_put_back(tmp_path: Path) -> None:
