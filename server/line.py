@@ -187,7 +187,8 @@ class Line:
         except Problem as problem:
             await self._fail(live, problem)
         except Exception as error:  # whatever it is, the next job gets its turn
-            await self._fail(live, _told(live, error))
+            if self._there(live):  # else the picture went with it, and nobody asks any more
+                await self._fail(live, _told(live, error))
         finally:
             timer.cancel()
 
@@ -200,6 +201,10 @@ class Line:
             result = await asyncio.shield(future)
         await self._finish(live, replace(result, seconds={"queue": queued, **result.seconds}))
 
+    def _there(self, live: Live) -> bool:
+        """Whether a job was not deleted meanwhile."""
+        return self.live.get(live.job.id) is live
+
     def _task(self, job: Job) -> Task:
         wishes = Wishes(**{**job.wishes, "model": job.model})
         read = self._store.input(job.id).read_bytes
@@ -211,7 +216,7 @@ class Line:
         output = {**sizes, "format": result.format, **result.lacks}
         try:
             async with self.room:
-                if live.late or self.live.get(live.job.id) is not live:
+                if live.late or not self._there(live):
                     raise Cancelled("it was too late to stop the encoder")
                 await self.make_room(result.blob.size, live.job.input_bytes + ROW)
                 await self.on_disk(result.blob.move, self._store.result(live.job.id))
@@ -249,7 +254,7 @@ class Line:
         """End a job without a result, as soon as the disk lets: else it would be nobody's."""
         self._service.metrics.rejected.labels(problem.kind).inc()
         job = self._ended(live, FAILED, error=problem.members(live.job.request_id or None))
-        while self.live.get(job.id) is live:  # it was not deleted meanwhile
+        while self._there(live):
             try:
                 await self.on_disk(self._store.change, job)
             except Exception as error:
