@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from server import room
 from server.blobs import Blob
 from server.line import Line, too_large_to_keep
+from server.negotiate import essence
 from server.problems import Problem
 from server.query import Wishes
 from server.service import Service, new_id
-from server.store import CANCELLED, DONE, FAILED, Job, shown
+from server.store import CANCELLED, DONE, FAILED, ROW, Job, shown
 from server.upload import Limit, Upload
 from server.wording import waiting
-from server.work import decided, inspect
+from server.work import decided
 
 _EVERY = 0.2  # seconds between two events at least
 _SILENCE = 15.0  # seconds without an event at most
@@ -48,7 +48,7 @@ class Jobs:
     def limit(self) -> Limit:
         """What no picture may exceed, since it could never be kept."""
         most = self._settings.store_bytes
-        return Limit(most, too_large_to_keep(most, "is more"))
+        return Limit(most - ROW, too_large_to_keep(most, "is more"))
 
     async def create(
         self,
@@ -67,26 +67,25 @@ class Jobs:
             Problem: the key belongs to another request, the line or the disk is full.
             SRNetError: what would fail anyway.
         """
-        fingerprint = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
+        request = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
         async with self._making:  # so that two requests with one key make one job
             if key is not None:
                 known = await self._line.on_disk(self._line.store.with_key, owner, key)
                 if known is not None and not _worth_again(known):
-                    _check_same(known, fingerprint)
+                    _check_same(known, request)
                     return await self.get(known.id, owner)
             self.check()
             model, task = self._service.task(wishes, upload.blob.read, accept)
-            header = await run_in_threadpool(inspect, task)
+            header = await self._service.inspect(task)
             decided(task, header)
-            await self._line.make_room(upload.blob.size)
             job = Job(
                 id=new_id(),
                 owner=owner,
                 key=key,
-                fingerprint=fingerprint,
+                fingerprint=_digest(request),
                 model=model,
                 wishes=wishes.model_dump(exclude_none=True),
-                accept=accept,
+                accept=essence(accept),
                 name=upload.name,
                 input_bytes=upload.blob.size,
                 width=header.width,
@@ -94,7 +93,9 @@ class Jobs:
                 created=time.time(),
                 request_id=request_id,
             )
-            await self._line.on_disk(self._write, job, upload)
+            async with self._line.room:
+                await self._line.make_room(upload.blob.size + ROW)
+                await self._line.on_disk(self._write, job, upload)
             self._line.join(job)
         return job
 
@@ -131,10 +132,10 @@ class Jobs:
             Problem: there is none.
         """
         await self.get(job_id, owner)
+        await self._line.on_disk(self._line.store.delete, job_id)  # if it fails, all stays
         live = self._line.live.pop(job_id, None)
         if live and live.stop:
             live.stop.asked = True
-        await self._line.on_disk(self._line.store.delete, job_id)
 
     async def result(self, job_id: str, owner: str) -> Job:
         """A job that is done; its picture is its :meth:`blob`.
@@ -198,8 +199,12 @@ def _worth_again(job: Job) -> bool:
     return job.state == FAILED and (job.error or {}).get("status") in (500, 503)
 
 
-def _check_same(known: Job, fingerprint: str) -> None:
-    if known.fingerprint != fingerprint:
+def _digest(request: str) -> str:
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _check_same(known: Job, request: str) -> None:
+    if known.fingerprint not in (_digest(request), request):  # jobs of older versions have it whole
         raise Problem(
             "key-reused",
             "This Idempotency-Key was sent with another picture or other options: "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from server.problems import Problem, from_disk, from_error
 from server.query import Wishes
 from server.service import Service
 from server.settings import MEGA
-from server.store import DONE, FAILED, QUEUED, RUNNING, Job, Store
+from server.store import DONE, FAILED, QUEUED, ROW, RUNNING, Job, Store
 from server.work import Result, Stop, Task, enlarge
 from srnet.errors import Cancelled, SRNetError
 
@@ -27,6 +26,7 @@ log = logging.getLogger("srnet.server")
 
 _ATTEMPTS = 2  # a job that was cut off runs once more
 _SWEEP = 15.0  # seconds between looking for results that have expired
+_AGAIN = 5.0  # seconds until what could not be written is tried again
 
 
 @dataclass
@@ -51,6 +51,15 @@ def too_large_to_keep(limit: int, what: str) -> Problem:
     return Problem("too-large-to-keep", detail + "or make it smaller.")
 
 
+def _told(live: Live, error: Exception) -> Problem:
+    """What is said of an error that is not of the picture; the log has the rest."""
+    problem = from_disk(error)
+    if problem is None:
+        log.error("job %s failed", live.job.id, exc_info=error)
+        problem = Problem("internal", "The service failed; its log says why.")
+    return problem
+
+
 class Line:
     """Runs jobs in the order in which they came. Used from the event loop only."""
 
@@ -59,6 +68,7 @@ class Line:
         self._settings = service.settings
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.room = asyncio.Lock()  # held from make_room until what needs it is on disk
         self.live: dict[str, Live] = {}  # those that have not ended, in their order
         metrics = service.metrics
         metrics.in_progress.labels("jobs").set_function(lambda: len(self.live) - self.waiting)
@@ -68,16 +78,15 @@ class Line:
         """Open the store, and go on with what was not finished."""
         self._store = await run_in_threadpool(Store, self._settings.data_dir)
         for job in await self.on_disk(self._store.unfinished):
-            if job.state == RUNNING and job.attempts >= _ATTEMPTS:
-                problem = Problem("internal", "The service was cut off twice during this job.")
-                await self._fail(Live(job), problem)
-            else:
-                self.live[job.id] = Live(replace(job, state=QUEUED))
+            self.live[job.id] = Live(replace(job, state=QUEUED))
         workers = [self._run_jobs() for _ in range(self._settings.jobs_running)]
         self._tasks = [asyncio.create_task(work) for work in (*workers, self._sweep())]
 
     async def close(self) -> None:
         """End; jobs that did not are in line again at the next start."""
+        for live in list(self.live.values()):
+            if live.stop is not None and live.job.state == RUNNING:
+                await self._put_back(live)  # some cannot be stopped in time, by nothing
         ending = self._service.ending  # those that were stopped just now are to be written down
         while any(live.stop for live in self.live.values()) and ending.left(WRITTEN):
             await asyncio.sleep(0.02)
@@ -120,7 +129,9 @@ class Line:
         return round(0.98 * live.stop.progress, 4)
 
     async def make_room(self, needed: int, held: int = 0) -> None:
-        """Delete old results until ``needed`` more bytes fit, beside ``held`` of the same job.
+        """Delete old jobs until ``needed`` more bytes fit, beside ``held`` of the same job.
+
+        Whoever asks holds ``room``: else two would be told of the same bytes.
 
         Raises:
             Problem: they never can, or the rest is of jobs that have not ended.
@@ -142,43 +153,57 @@ class Line:
                 await self._wake.wait()
                 continue
             live.stop = Stop()
-            try:
+            if await self._begin(live):
                 await self._run(live, live.stop)
-            except Exception:  # whatever it is, the next job gets its turn
-                log.exception("job %s failed", live.job.id)
-                await self._give_up(live)
-            finally:
                 self.live.pop(live.job.id, None)
+            else:
+                live.stop = None  # it keeps its place
+                await asyncio.sleep(_AGAIN)
 
     def _next(self) -> Live | None:
         if self._service.draining:
             return None
         return next((live for live in self.live.values() if live.stop is None), None)
 
+    async def _begin(self, live: Live) -> bool:
+        """Count the attempt on disk, before it is made; whether that could be written."""
+        job = replace(live.job, state=RUNNING, attempts=live.job.attempts + 1)
+        try:
+            await self.on_disk(self._store.change, job)
+        except Exception as error:
+            _told(live, error)
+            return False
+        live.job = job
+        return True
+
     async def _run(self, live: Live, stop: Stop) -> None:
-        queued = time.perf_counter() - live.since
-        live.job = replace(live.job, state=RUNNING, attempts=live.job.attempts + 1)
-        await self.on_disk(self._store.change, live.job)
         timer = asyncio.get_running_loop().call_later(self._settings.job_time_limit, live.expire)
         try:
-            task = self._task(live.job)
-            with self._service.submitted(stop, functools.partial(enlarge, task)) as future:
-                result = await asyncio.shield(future)
-            seconds = {"queue": queued, **result.seconds}
-            await self._finish(live, replace(result, seconds=seconds))
+            await self._work(live, stop)
         except Cancelled:
             await self._cut_off(live)
         except SRNetError as error:
             await self._fail(live, from_error(error))
         except Problem as problem:
             await self._fail(live, problem)
-        except (OSError, sqlite3.Error) as error:
-            full = from_disk(error)
-            if full is None:
-                raise
-            await self._fail(live, full)
+        except Exception as error:  # whatever it is, the next job gets its turn
+            if self._there(live):  # else the picture went with it, and nobody asks any more
+                await self._fail(live, _told(live, error))
         finally:
             timer.cancel()
+
+    async def _work(self, live: Live, stop: Stop) -> None:
+        if live.job.attempts > _ATTEMPTS:
+            raise Problem("internal", "The service was cut off twice during this job.")
+        queued = time.perf_counter() - live.since
+        task = self._task(live.job)
+        with self._service.submitted(stop, functools.partial(enlarge, task)) as future:
+            result = await asyncio.shield(future)
+        await self._finish(live, replace(result, seconds={"queue": queued, **result.seconds}))
+
+    def _there(self, live: Live) -> bool:
+        """Whether a job was not deleted meanwhile."""
+        return self.live.get(live.job.id) is live
 
     def _task(self, job: Job) -> Task:
         wishes = Wishes(**{**job.wishes, "model": job.model})
@@ -186,21 +211,27 @@ class Line:
         return self._service.task(wishes, read, job.accept)[1]
 
     async def _finish(self, live: Live, result: Result) -> None:
-        try:
-            await self.make_room(result.blob.size, live.job.input_bytes)
-            await self.on_disk(result.blob.move, self._store.result(live.job.id))
-        finally:
-            await self.on_disk(result.blob.discard)
         width, height = result.size
         sizes = {"bytes": result.blob.size, "width": width, "height": height}
-        await self._end(
-            live,
-            DONE,
-            output={**sizes, "format": result.format, **result.lacks},
-            seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
-            stages=result.seconds,
-            consistency_db=result.consistency_db and round(result.consistency_db, 2),
-        )
+        output = {**sizes, "format": result.format, **result.lacks}
+        try:
+            async with self.room:
+                if live.late or not self._there(live):
+                    raise Cancelled("it was too late to stop the encoder")
+                await self.make_room(result.blob.size, live.job.input_bytes + ROW)
+                await self.on_disk(result.blob.move, self._store.result(live.job.id))
+                job = self._ended(
+                    live,
+                    DONE,
+                    output=output,
+                    seconds=round(sum(result.seconds.values()) - result.seconds["queue"], 3),
+                    stages=result.seconds,
+                    consistency_db=result.consistency_db and round(result.consistency_db, 2),
+                )
+                await self.on_disk(self._store.change, job)
+        finally:
+            await self.on_disk(result.blob.discard)
+        live.job = job
         self._service.account(result)
 
     async def _cut_off(self, live: Live) -> None:
@@ -208,26 +239,35 @@ class Line:
             limit = self._settings.job_time_limit
             detail = f"The job was not done within {limit:g} s: choose a smaller scale or picture."
             await self._fail(live, Problem("time-limit", detail))
-        elif self._service.draining:  # it was not the job's fault
-            again = replace(live.job, state=QUEUED, attempts=live.job.attempts - 1)
-            await self.on_disk(self._store.change, again)
+        elif self._service.draining:
+            await self._put_back(live)
+
+    async def _put_back(self, live: Live) -> None:
+        """In line again at the next start, as if it had not begun: it was not the job's fault."""
+        again = replace(live.job, state=QUEUED, attempts=live.job.attempts - 1)
+        try:
+            await self.on_disk(self._store.put_back, again)
+        except Exception as error:  # the others are put back all the same
+            _told(live, error)
 
     async def _fail(self, live: Live, problem: Problem) -> None:
+        """End a job without a result, as soon as the disk lets: else it would be nobody's."""
         self._service.metrics.rejected.labels(problem.kind).inc()
-        await self._end(live, FAILED, error=problem.members(live.job.request_id or None))
+        job = self._ended(live, FAILED, error=problem.members(live.job.request_id or None))
+        while self._there(live):
+            try:
+                await self.on_disk(self._store.change, job)
+            except Exception as error:
+                _told(live, error)
+                await asyncio.sleep(_AGAIN)
+            else:
+                live.job = job
+                return
 
-    async def _give_up(self, live: Live) -> None:
-        try:
-            await self._fail(live, Problem("internal", "The service failed; its log says why."))
-        except Exception:
-            log.exception("job %s cannot be written down", live.job.id)
-
-    async def _end(self, live: Live, state: str, **changes: Any) -> None:
+    def _ended(self, live: Live, state: str, **changes: Any) -> Job:
         expires = time.time() + self._settings.keep_seconds
         reached = self.progress(live.job)
-        job = replace(live.job, state=state, expires=expires, reached=reached, **changes)
-        await self.on_disk(self._store.change, job)
-        live.job = job
+        return replace(live.job, state=state, expires=expires, reached=reached, **changes)
 
     async def _sweep(self) -> None:
         while True:

@@ -35,6 +35,13 @@ def acceptable(accept: str, natural: str) -> list[str]:
     return [first, *sorted(others, key=weight, reverse=True)]
 
 
+def essence(accept: str) -> str:
+    """What of an Accept header :func:`acceptable` heeds, which is short however long that is."""
+    heeded = {"*/*", "image/*", *(known.media_type for known in FORMATS.values())}
+    weights = _weights(accept).items()
+    return ", ".join(f"{media};q={weight}" for media, weight in weights if media in heeded)
+
+
 def _weights(accept: str) -> Mapping[str, float]:
     weights = {}
     for item in accept[:1000].split(","):

@@ -85,7 +85,12 @@ def shutting_down() -> Problem:
 
 
 def from_disk(error: Exception) -> Problem | None:
-    """What the caller is told when the disk or the table of files is full; None of all else."""
+    """What the caller is told when the disk or the table of files is full; None of all else.
+
+    The list of jobs is closed at the very end: whoever comes to it then is told of the end.
+    """
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return shutting_down()
     if isinstance(error, OSError) and error.errno in _CROWDED:
         log.error("too many files are open: %s", error)
         return Problem("busy", "Too much at once: try again soon.", retry_after=5)

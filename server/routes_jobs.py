@@ -283,7 +283,7 @@ async def result(
     responses=problems("unauthorized", "forbidden-origin", "not-found"),
 )
 async def delete(request: Request, job_id: JobId, caller: Caller) -> Response:
-    """What runs stops within one batch of tiles."""
+    """What runs stops within one batch of tiles, or when a WebP or AVIF is encoded."""
     await _jobs_of(request).delete(job_id, caller)
     return Response(status_code=204)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
 from server.blobs import CHUNK, ClosingResponse
@@ -18,7 +17,7 @@ from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
 from server.query import Accepted, Wished, Wishes
 from server.service import Service, service_of
-from server.work import Result, Stop, Task, enlarge, inspect, show_residual
+from server.work import Result, Stop, Task, enlarge, show_residual
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 
@@ -84,7 +83,7 @@ async def _respond(
 
 async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> Result:
     if service.gate.full:  # what cannot be done need not wait to be told so
-        await run_in_threadpool(inspect, task)
+        await service.inspect(task)
     return await service.perform(work)
 
 

@@ -27,14 +27,16 @@ from server.problems import Problem, shutting_down
 from server.query import Wishes, chosen
 from server.settings import MEGA, Settings
 from server.upload import Limit, Upload, receive
-from server.work import Result, Stop, Task
+from server.work import Result, Stop, Task, inspect
 from srnet.errors import Cancelled, SRNetError
+from srnet.image import Header
 from srnet.upscaler import Upscaler
 
 T = TypeVar("T")
 log = logging.getLogger("srnet.server")
 
 _TRIM = 5.0  # seconds between giving freed memory back
+_INSPECTED = 2  # pictures whose headers are read at once: the whole file is in memory for that
 
 
 class Service:
@@ -55,6 +57,7 @@ class Service:
         self._pool = ThreadPoolExecutor(
             settings.running + settings.jobs_running, "work", initializer=_be_nice
         )
+        self._inspectors = ThreadPoolExecutor(_INSPECTED, "inspect")
         self._background: set[asyncio.Task[None]] = set()
         self._watch()
 
@@ -126,7 +129,8 @@ class Service:
             await asyncio.sleep(0.02)
         for task in self._background:
             task.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._inspectors):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def busy(self) -> bool:
@@ -189,6 +193,14 @@ class Service:
             return await receive(request, self.settings, self.spool, *limits)
         finally:
             self._uploads -= 1
+
+    async def inspect(self, task: Task) -> Header:
+        """Refuse a picture by its header; few are looked at at once, as memory is bounded.
+
+        Raises:
+            SRNetError: see :func:`server.work.inspect`.
+        """
+        return await self._loop.run_in_executor(self._inspectors, inspect, task)
 
     async def perform(self, work: Callable[[Stop], Result]) -> Result:
         """Wait for a place, then run ``work`` in a thread.

@@ -20,6 +20,7 @@ from typing import Any
 
 from srnet.errors import SetupError
 
+ROW = 4096  # bytes on disk of a row and its part of the index, about
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
 _SCHEMA = """
@@ -46,9 +47,11 @@ _UPDATE = (
 _TAKE_KEY = "UPDATE jobs SET key = NULL WHERE owner = ? AND key = ?"
 _KEPT = "(expires IS NULL OR expires > ?)"
 _SIZES = (
-    "SELECT coalesce(sum(bytes), 0), "
-    "coalesce(sum(CASE WHEN expires IS NOT NULL THEN bytes END), 0) FROM jobs"
+    "SELECT coalesce(sum(bytes + :row), 0), "
+    "coalesce(sum(CASE WHEN expires IS NOT NULL THEN bytes + :row END), 0) FROM jobs"
 )
+_OLDEST = "SELECT id, bytes FROM jobs WHERE expires IS NOT NULL ORDER BY created, rowid"
+_JOURNAL = 250  # pages after which it is merged; a thousand, the default, is 4 MB beside few jobs
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Job:
 
     @property
     def bytes(self) -> int:
-        """What it takes on disk."""
+        """What its file takes on disk, beside the ``ROW``."""
         if not self.ended:
             return self.input_bytes
         return int(self.output["bytes"]) if self.output else 0
@@ -107,6 +110,7 @@ class Store:
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL}")
             self._database.executescript(_SCHEMA)
             self._sweep()
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
@@ -150,6 +154,11 @@ class Store:
         if not changed or (job.ended and job.state != DONE):
             self.result(job.id).unlink(missing_ok=True)
 
+    def put_back(self, job: Job) -> None:
+        """Write that a job waits again, unless it has ended or was deleted meanwhile."""
+        with self._transaction() as database:
+            database.execute(f"{_UPDATE} AND state = :running", {**_row(job), "running": RUNNING})
+
     def find(self, job_id: str) -> Job | None:
         """The job with an id, unless it has expired."""
         return next(self._select(f"id = ? AND {_KEPT}", job_id, time.time()), None)
@@ -169,34 +178,37 @@ class Store:
             rows = self._database.execute(query, values).fetchall()
         return (Job(**json.loads(document)) for (document,) in rows)
 
-    def delete(self, job_id: str) -> None:
-        """Forget a job and its files."""
+    def delete(self, *job_ids: str) -> None:
+        """Forget jobs and their files."""
         with self._transaction() as database:
-            database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-        self.input(job_id).unlink(missing_ok=True)
-        self.result(job_id).unlink(missing_ok=True)
+            database.executemany("DELETE FROM jobs WHERE id = ?", [(each,) for each in job_ids])
+        for each in job_ids:
+            self.input(each).unlink(missing_ok=True)
+            self.result(each).unlink(missing_ok=True)
 
     def expire(self) -> None:
         """Delete what was kept long enough."""
-        for job in list(self._select("expires < ?", time.time())):
-            self.delete(job.id)
+        self.delete(*(job.id for job in self._select("expires < ?", time.time())))
 
     def make_room(self, needed: int, limit: int) -> bool:
         """Delete the oldest ended jobs until ``needed`` more bytes fit in; whether they do.
 
-        Nothing is deleted in vain: if they cannot fit, all stays.
+        Each row counts, so that those without a result have an end too. Nothing is deleted in
+        vain: if they cannot fit, all stays.
         """
         with self._lock:
-            row = self._database.execute(_SIZES).fetchone()
-        used, may_go = int(row[0]), int(row[1])
-        if used - may_go + needed > limit:
-            return False
-        for job in self._select("expires IS NOT NULL AND bytes > 0"):
+            used, may_go = self._database.execute(_SIZES, {"row": ROW}).fetchone()
+            if used - may_go + needed > limit:
+                return False
+            ended = self._database.execute(_OLDEST).fetchall() if used + needed > limit else []
+        gone = []
+        for job_id, size in ended:
             if used + needed <= limit:
                 break
-            self.delete(job.id)
-            used -= job.bytes
-        return used + needed <= limit
+            gone.append(job_id)
+            used -= size + ROW
+        self.delete(*gone)
+        return True
 
     def _sweep(self) -> None:
         """Remove what a killed process left: half-written files, and those of no job."""
@@ -210,7 +222,7 @@ class Store:
 
 def _row(job: Job) -> dict[str, Any]:
     fields = dataclasses.asdict(job)
-    return {**fields, "bytes": job.bytes, "document": json.dumps(fields)}
+    return {**fields, "bytes": job.bytes, "document": json.dumps(fields, ensure_ascii=False)}
 
 
 def shown(job: Job, progress: float, place: int | None) -> dict[str, Any]:

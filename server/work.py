@@ -1,4 +1,8 @@
-"""What a worker thread does with one picture. Blocking; stops within one batch when asked."""
+"""What a worker thread does with one picture. Blocking; stops within one batch when asked.
+
+Encoding stops between strips (PNG, TIFF) or pieces of the file (JPEG); WebP and AVIF are encoded in
+one call of their libraries, which nothing can stop.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +150,7 @@ def enlarge(task: Task, stop: Stop) -> Result:
     with clock.stage("encode"):
         origin = frames[0].width, frames[0].height
         del frames
-        data = write(results, options)
+        data = write(results, options, stop.check)
     return Result(
         keep(data, task.folder),
         str(options.format),
@@ -177,7 +181,7 @@ def show_residual(task: Task, stop: Stop) -> Result:
     with clock.stage("network"):
         _, picture = task.upscaler.residual(frame, options, stop)
     with clock.stage("encode"):
-        data = write([picture], options)
+        data = write([picture], options, stop.check)
     return Result(
         keep(data, task.folder),
         str(options.format),

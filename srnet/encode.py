@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +94,18 @@ _MAX_JPEG_XMP = 65_504  # bytes; longer ones would need a form that few programs
 PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
 
 
+class _Out(io.BytesIO):
+    """A file in memory whose writer is asked, at each piece, whether to go on."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        super().__init__()
+        self._check = check
+
+    def write(self, data: Any) -> int:
+        self._check()
+        return super().write(data)
+
+
 def encode(
     frames: Sequence[Image],
     format: str,  # noqa: A002 - the word that users know
@@ -104,6 +116,7 @@ def encode(
     keep_metadata: bool = True,
     background: tuple[int, int, int] | None = None,
     png_level: int = PNG_LEVEL,
+    check: Callable[[], None] = lambda: None,
 ) -> bytes:
     """Encode a still (one frame) or an animation as one of ``FORMATS``.
 
@@ -114,7 +127,8 @@ def encode(
     AVIF hold no notes, and no dpi but that of EXIF. Without it the colours are those of sRGB;
     16 bits, which LittleCMS would cut here, keep a profile that is of another space.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
-    has no alpha. ``png_level`` is zlib's 0-9.
+    has no alpha. ``png_level`` is zlib's 0-9. What ``check`` raises ends the
+    writing of PNG, TIFF and JPEG soon; WebP and AVIF are written in one piece.
 
     Raises ``OptionError`` for options out of range, ``OutputError`` when the format cannot
     hold the picture.
@@ -140,7 +154,7 @@ def encode(
         frames = [coloured(frame) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
     try:
-        return _written(frames, format, options)
+        return _written(frames, format, options, check)
     except (MemoryError, *FOREIGN) as error:
         raise OutputError(
             f"cannot write {frames[0].width} x {frames[0].height} pixels as {format} ({error}): "
@@ -263,7 +277,9 @@ def check_fit(name: str, height: int, width: int, *, frames: int, alpha: bool) -
         )
 
 
-def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> bytes:
+def _written(
+    frames: Sequence[Image], name: str, options: dict[str, Any], check: Callable[[], None]
+) -> bytes:
     """The file, by ``srnet.stills`` or by Pillow, with the metadata of the first frame."""
     quiet_pillow()
     first = frames[0]
@@ -273,9 +289,9 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
         exif, packet = fitting(exif, _MAX_JPEG_EXIF), xmp.fitting(packet, _MAX_JPEG_XMP)
     first = replace(first, exif=exif, xmp=packet)
     if len(frames) == 1 and name == "png":
-        return write_png(first, options["compress_level"])
+        return write_png(first, options["compress_level"], check)
     if name == "tiff":
-        return write_tiff(first)
+        return write_tiff(first, check)
     bare = (replace(frame, icc=None, exif=None, xmp=None, notes=NO_NOTES) for frame in frames)
     pictures = [to_pil(eight_bit(frame)) for frame in bare]
     options = {**options, "icc_profile": first.icc, "exif": exif or b""}
@@ -292,6 +308,6 @@ def _written(frames: Sequence[Image], name: str, options: dict[str, Any]) -> byt
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
         options["duration"] = [frame.duration for frame in frames]
-    out = io.BytesIO()
+    out = _Out(check)
     pictures[0].save(out, name.upper(), **options)
     return out.getvalue()

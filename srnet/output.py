@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from srnet.image import FORMATS, Header, Image, encode
 from srnet.options import Options
@@ -26,8 +26,12 @@ def rounds_to_8_bit(header: Header, kind: str) -> bool:
     return header.depth == 16 and (header.frames > 1 or not FORMATS[kind].sixteen_bit)
 
 
-def write(frames: Sequence[Image], options: Options) -> bytes:
+def write(
+    frames: Sequence[Image], options: Options, check: Callable[[], None] = lambda: None
+) -> bytes:
     """Encode frames as the options ask, WebP without loss where it came so.
+
+    What ``check`` raises ends it, where the format allows: see :func:`srnet.encode.encode`.
 
     Raises:
         OutputError: the format cannot hold them.
@@ -44,4 +48,5 @@ def write(frames: Sequence[Image], options: Options) -> bytes:
         png_level=options.png_level,
         keep_metadata=options.keep_metadata,
         background=options.background,
+        check=check,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -33,8 +33,8 @@ _PAETH = 4
 _MAX_TIFF = 2**32 - 2**20  # offsets have 32 bits; some room for the directory
 
 
-def write_png(image: Image, level: int) -> bytes:
-    """A PNG still; ``level`` is zlib's 0-9.
+def write_png(image: Image, level: int, check: Callable[[], None]) -> bytes:
+    """A PNG still; ``level`` is zlib's 0-9; ``check`` is called before each strip.
 
     Every row is predicted by Paeth's rule, which suits photographs best.
     """
@@ -55,7 +55,7 @@ def write_png(image: Image, level: int) -> bytes:
         _chunk(out, name, body)
     packer = zlib.compressobj(level)
     above = None
-    for strip in _strips_of(rgb, alpha, ">"):
+    for strip in _strips_of(rgb, alpha, ">", check):
         rows = strip.view(np.uint8).reshape(len(strip), -1)
         above = np.zeros_like(rows[:1]) if above is None else above
         if packed := packer.compress(_predicted(rows, above, rows.shape[1] // width).data):
@@ -76,7 +76,7 @@ def png_info(image: Image) -> PngInfo:
     return info
 
 
-def write_tiff(image: Image) -> bytes:
+def write_tiff(image: Image, check: Callable[[], None]) -> bytes:
     """A TIFF still: deflated strips of horizontal differences. ``ValueError`` above 4 GB."""
     rgb, alpha = image.rgb, image.alpha
     height, width, colours = rgb.shape
@@ -85,7 +85,7 @@ def write_tiff(image: Image) -> bytes:
         image = coloured(image)
         rgb, colours = image.rgb, 3
     parts: list[bytes] = []
-    for strip in _strips_of(rgb, alpha, "<"):
+    for strip in _strips_of(rgb, alpha, "<", check):
         strip[:, 1:] -= strip[:, :-1].copy()
         parts.append(zlib.compress(strip.data, 6))
     sizes = [len(part) for part in parts]
@@ -120,12 +120,13 @@ def write_tiff(image: Image) -> bytes:
 
 
 def _strips_of(
-    rgb: Samples, alpha: Samples | None, order: Literal["<", ">"]
+    rgb: Samples, alpha: Samples | None, order: Literal["<", ">"], check: Callable[[], None]
 ) -> Iterator[npt.NDArray[Any]]:
-    """Copies ``(h, W, bands)``, alpha last, in the given byte order."""
+    """Copies ``(h, W, bands)``, alpha last, in the given byte order; before each, ``check``."""
     dtype = rgb.dtype.newbyteorder(order)
     bands = rgb.shape[2] + (alpha is not None)
     for top, bottom in strips(*rgb.shape[:2]):
+        check()
         strip = np.empty((bottom - top, rgb.shape[1], bands), dtype)
         strip[..., : rgb.shape[2]] = rgb[top:bottom]
         if alpha is not None:

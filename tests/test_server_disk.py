@@ -18,7 +18,7 @@ import pytest
 from server.main import run
 from server.query import Wishes
 from server.settings import Settings
-from server.store import Job, Store
+from server.store import ROW, Job, Store
 from srnet.cli import main
 from srnet.errors import SetupError
 from tests.serving import Served, picture, problem, served, until
@@ -95,11 +95,11 @@ def test_what_cannot_fit_beside_unfinished_jobs_deletes_nothing(tmp_path: Path) 
         ("at work", 50, "running", None),
     ):
         store.add(job(name, size, state, expires))
-    assert not store.make_room(60, 100)
+    assert not store.make_room(60, 100 + ROW)
     assert store.find("old")
-    assert store.make_room(20, 100)
+    assert store.make_room(20, 100 + 2 * ROW)
     assert (store.find("old"), bool(store.find("older"))) == (None, True)
-    assert store.make_room(50, 100)
+    assert store.make_room(50, 100 + ROW)
     assert not store.find("older")
     store.close()
 

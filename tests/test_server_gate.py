@@ -21,6 +21,8 @@ from server.blobs import CHUNK, Blob, ClosingResponse
 from server.gate import Gate
 from server.problems import Problem
 from server.wording import waiting
+from server.work import Task, inspect
+from srnet.image import Header
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
 
 
@@ -90,6 +92,32 @@ def test_full_line_is_refused_and_health_is_not_in_it(tmp_path: Path) -> None:
         for thread, results in (first, second):
             thread.join()
             assert results[0].status_code == 200
+
+
+def test_few_of_those_that_wait_are_in_memory(tmp_path: Path, monkeypatch) -> None:
+    begun, free = threading.Semaphore(0), threading.Event()
+
+    def slowly(task: Task) -> Header:
+        begun.release()
+        assert free.wait(60)
+        return inspect(task)
+
+    monkeypatch.setattr("server.service.inspect", slowly)
+    with served(tmp_path, running=1) as server:
+        server.engine.hold()
+        calls = [post(server)]
+        until(lambda: server.service.gate.full)
+        calls += [post(server) for _ in range(5)]
+        for _ in "12":
+            assert begun.acquire(timeout=60)
+        assert not begun.acquire(timeout=0.3)
+        assert server.service.gate.waiting == 0
+        free.set()
+        until(lambda: server.service.gate.waiting == 5)
+        server.engine.let_go()
+        for thread, results in calls:
+            thread.join()
+            assert results[0].is_success
 
 
 def test_small_picture_passes_between_the_tiles_of_a_large_job(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srnet.errors import OptionError, OutputError, PictureError
+from srnet.errors import Cancelled, OptionError, OutputError, PictureError
 from srnet.image import (
     FORMATS,
     SUFFIXES,
@@ -82,6 +82,22 @@ def test_what_an_encoder_refuses_is_told_with_a_cure(monkeypatch):
     monkeypatch.setattr("srnet.encode.write_png", broken)
     with pytest.raises(OutputError, match=r"2 x 2 pixels as png \(too long\): .* metadata"):
         encode([noise(2, 2, 3)], "png")
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "jpeg", "apng"])
+def test_encoding_can_be_stopped(name):
+    frames = frames_of(2, 3) if name == "apng" else [noise(600, 600, 3)]
+    name, asked = name.removeprefix("a"), []
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        encode(frames, name, check=check)
+    assert encode(frames, name, check=check) == encode(frames, name)
+    assert len(asked) > 3
 
 
 @pytest.mark.parametrize(
