@@ -127,8 +127,8 @@ _EVENTS = f"event: state\ndata: {json.dumps(_DONE)}\n\n"
 )
 async def create(
     request: Request,
+    caller: Caller,  # looked at in this order: without a key, nothing else is
     wishes: Wished,
-    caller: Caller,
     accept: Accepted = "*/*",
     idempotency_key: Annotated[
         str | None,

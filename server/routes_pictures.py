@@ -34,7 +34,7 @@ _RESIDUAL_HEADERS = {n: told for n, told in PICTURE_HEADERS.items() if n != "X-C
     responses={200: pictures("The enlarged picture.", PICTURE_HEADERS), **problems(*REFUSALS)},
 )
 async def upscale(
-    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+    request: Request, _: Caller, wishes: Wished, accept: Accepted = "*/*"
 ) -> Response:
     """The picture comes as the form field `file` or as the whole body; options in the query.
 
@@ -54,7 +54,7 @@ async def upscale(
     },
 )
 async def residual(
-    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+    request: Request, _: Caller, wishes: Wished, accept: Accepted = "*/*"
 ) -> Response:
     """Takes what `/v1/upscale` takes, and answers with the difference from bicubic, enhanced.
 
