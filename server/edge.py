@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, counting, safe headers, and an end for bad connections."""
+"""The outermost layer: request ids, counting, safe headers, an answer whatever happens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
-import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -138,11 +137,7 @@ class _Exchange:
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
-        try:
-            with anyio.fail_after(self._service.settings.stall_seconds):  # without another task
-                await self._send(message)
-        except TimeoutError as error:
-            raise ClientDisconnect from error  # it takes nothing: given up
+        await self._send(message)
 
     def _add_headers(self, message: MutableMapping[str, Any]) -> None:
         headers = MutableHeaders(scope=message)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.serving import Served, problem, served
+from tests.serving import Served, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +45,35 @@ def test_without_a_key_nothing_else_is_looked_at(server: Served, path: str) -> N
         wrong = {"x-api-key": "wrong"}
         answer = server.client.post(f"{path}?{query}", headers=wrong)
         problem(answer, 401, "unauthorized")
+
+
+def test_a_connection_has_its_turn_and_no_more(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[int] = []
+    look_at = H11Protocol.data_received
+
+    def counted(self: H11Protocol, data: bytes) -> None:
+        pieces.append(len(data))
+        look_at(self, data)
+
+    monkeypatch.setattr(H11Protocol, "data_received", counted)
+    data = picture(300, 300, "BMP")
+    chunks = (data[at : at + 10] for at in range(0, len(data), 10))
+    assert server.client.post("/v1/upscale?format=png", content=chunks).is_success
+    assert sum(pieces) > 1.3 * len(data)
+    assert max(pieces) <= 8192
+
+
+def test_long_heads_are_refused_however_they_come(server: Served) -> None:
+    assert server.client.get("/livez", headers={"x-long": 30_000 * "a"}).is_success
+    problem(server.client.get("/livez", headers={"x-long": 45_000 * "a"}), 400, "malformed-request")
+
+
+def test_what_is_not_taken_holds_no_place(tmp_path: Path) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with served(tmp_path, connections=1, stall_seconds=0.3) as server, socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", server.port))
+        stuck.sendall(150 * request)  # several megabytes of answers: no kernel keeps so much
+        until(lambda: server.client.get("/v1/models").is_success, 20)
