@@ -72,6 +72,9 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the words of a library
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # it has an answer already
+            self.transport.close()
+            return
         request_id = new_id()
         detail = "This is no HTTP/1.1 request with one Host, or its head is too long: try http."
         problem = Problem("malformed-request", detail)

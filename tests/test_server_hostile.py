@@ -77,3 +77,16 @@ def test_what_is_not_taken_holds_no_place(tmp_path: Path) -> None:
         stuck.connect(("127.0.0.1", server.port))
         stuck.sendall(150 * request)  # several megabytes of answers: no kernel keeps so much
         until(lambda: server.client.get("/v1/models").is_success, 20)
+
+
+def test_nonsense_after_the_answer_is_no_failure(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /v1/upscale HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(head)
+        assert client.recv(1000).startswith(b"HTTP/1.1 401")
+        client.sendall(b"nonsense\r\n")
+        while client.recv(1000):
+            pass
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
