@@ -90,3 +90,11 @@ def test_nonsense_after_the_answer_is_no_failure(
         while client.recv(1000):
             pass
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_methods_that_nobody_knows_make_no_labels(server: Served) -> None:
+    for method in ("BREW", "WHEN", "PATCH"):
+        problem(server.client.request(method, "/livez"), 405, "method-not-allowed")
+    text = server.client.get("/metrics").text
+    assert 'srnet_requests_total{method="other",route="/livez",status="405"} 2.0' in text
+    assert 'srnet_requests_total{method="PATCH",route="/livez",status="405"} 1.0' in text
