@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 import PIL.Image
 import pytest
+from pydantic import ValidationError
 
 from server.app import create_app
 from server.partial import Part
@@ -110,3 +111,17 @@ def test_a_service_without_models_says_so(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be used") as caught:
         service.check_open()
     assert (caught.value.kind, "secret" in caught.value.detail) == ("not-ready", False)
+
+
+def test_the_largest_settings_work(tmp_path: Path) -> None:
+    amounts = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+    assert len(amounts) > 10
+    for name in amounts:
+        for wrong in (float("inf"), float("nan"), 1e30):
+            with pytest.raises(ValidationError, match=name):
+                Settings(**{name: wrong})
+    most = {name: 1e6 if "megapixels" in name else 1e9 for name in amounts}
+    with served(tmp_path, **{**most, "grace_seconds": 1}) as server:
+        assert server.client.post("/v1/upscale", content=picture()).is_success
+        assert server.client.post("/v1/residual", content=picture()).is_success
+        assert server.client.get(finished(server, picture()) + "/result").is_success
