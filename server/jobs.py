@@ -6,12 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
 from server import room
-from server.blobs import Blob
 from server.line import Line, too_large_to_keep
 from server.problems import Problem
 from server.query import Wishes
@@ -117,12 +116,13 @@ class Jobs:
         live = self._line.live.get(job_id)
         job = live.job if live else await self._line.on_disk(self._line.store.find, job_id)
         if job is None or job.owner != owner:
-            raise Problem(
-                "not-found",
-                "There is no such job. Results are kept for "
-                f"{self._settings.keep_seconds:g} s: make a new job.",
-            )
+            raise self._gone()
         return job
+
+    def _gone(self) -> Problem:
+        kept = f"{self._settings.keep_seconds:g} s"
+        detail = f"There is no such job. Results are kept for {kept}: make a new job."
+        return Problem("not-found", detail)
 
     async def delete(self, job_id: str, owner: str) -> None:
         """Stop a job within one batch, and forget it.
@@ -137,7 +137,7 @@ class Jobs:
         await self._line.on_disk(self._line.store.delete, job_id)
 
     async def result(self, job_id: str, owner: str) -> Job:
-        """A job that is done; its picture is its :meth:`blob`.
+        """A job that is done; its picture is :meth:`picture`.
 
         Raises:
             Problem: not yet, or never.
@@ -150,9 +150,16 @@ class Jobs:
             raise Problem("job-failed", f"The job {job.state}: {reason}")
         raise Problem("job-not-done", f"The job is {job.state}: ask again later.", retry_after=1)
 
-    def blob(self, job: Job) -> Blob:
-        """The result of a job that is done."""
-        return Blob(job.bytes, path=self._line.store.result(job.id))
+    async def picture(self, job: Job) -> BinaryIO:
+        """The result of a job that is done; it can be read even if the job is deleted meanwhile.
+
+        Raises:
+            Problem: it just was.
+        """
+        try:
+            return await run_in_threadpool(self._line.store.result(job.id).open, "rb")
+        except FileNotFoundError as error:
+            raise self._gone() from error
 
     def view(self, job: Job) -> dict[str, Any]:
         """What the caller is shown of a job."""

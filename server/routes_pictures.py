@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from server.auth import Caller
-from server.blobs import CHUNK, ClosingResponse
+from server.blobs import CHUNK, Download
 from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
@@ -79,7 +78,7 @@ async def _respond(
     finally:
         upload.blob.discard()
     ending = "_residual" if work is show_residual else f"_x{result.scale:.3g}"
-    return deliver(result, result_name(upload.name, ending + result.suffix), model)
+    return await deliver(result, result_name(upload.name, ending + result.suffix), model)
 
 
 async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> Result:
@@ -88,8 +87,8 @@ async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> R
     return await service.perform(work)
 
 
-def deliver(result: Result, name: str, model: str) -> Response:
-    """The response with a picture; its file is removed when it was sent."""
+async def deliver(result: Result, name: str, model: str) -> Response:
+    """The response with a picture; its file is removed before."""
     headers = picture_headers(
         model,
         result.origin,
@@ -102,7 +101,5 @@ def deliver(result: Result, name: str, model: str) -> Response:
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less
         return Response(result.blob.content, 200, headers, result.media_type)
     headers["Content-Length"] = str(result.blob.size)
-    never_sent = BackgroundTask(result.blob.discard) if result.blob.path else None
-    return ClosingResponse(
-        result.blob.chunks(last=True), 200, headers, result.media_type, never_sent
-    )
+    file = await run_in_threadpool(result.blob.take)
+    return Download(file, 0, result.blob.size, 200, headers, result.media_type)
