@@ -17,7 +17,7 @@ from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
 from server.settings import Settings
 
-HEAD = 1 << 15  # bytes of a request before its body; no longer ones than this and a piece
+HEAD = 1 << 15  # bytes before the body of a request: what is longer by a piece is refused
 _PIECE = 1 << 13  # bytes that are looked at before it is the turn of others
 _CROWDED = "crowded"
 _HURRY = 2.0  # seconds that those may say nothing
