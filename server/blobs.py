@@ -52,14 +52,16 @@ class Blob:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    def open(self) -> BinaryIO:
+    async def open(self) -> BinaryIO:
         """All of it, to be read piece by piece; whoever opens it closes it."""
-        return io.BytesIO(self.read()) if self.path is None else self.path.open("rb")
+        if self.path is None:
+            return io.BytesIO(self.read())
+        return await run_in_threadpool(self.path.open, "rb")
 
-    def take(self) -> BinaryIO:
+    async def take(self) -> BinaryIO:
         """The same, where it is the last use: the file has no name any more, nothing is left."""
         try:
-            return self.open()
+            return await self.open()
         finally:
             self.discard()
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from starlette.concurrency import run_in_threadpool
 
 from server import room
+from server.blobs import Blob
 from server.line import Line, too_large_to_keep
 from server.problems import Problem
 from server.query import Wishes
@@ -157,7 +158,7 @@ class Jobs:
             Problem: it just was.
         """
         try:
-            return await run_in_threadpool(self._line.store.result(job.id).open, "rb")
+            return await Blob(job.bytes, path=self._line.store.result(job.id)).open()
         except FileNotFoundError as error:
             raise self._gone() from error
 

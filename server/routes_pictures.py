@@ -101,5 +101,5 @@ async def deliver(result: Result, name: str, model: str) -> Response:
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less
         return Response(result.blob.content, 200, headers, result.media_type)
     headers["Content-Length"] = str(result.blob.size)
-    file = await run_in_threadpool(result.blob.take)
+    file = await result.blob.take()
     return Download(file, 0, result.blob.size, 200, headers, result.media_type)

@@ -156,8 +156,7 @@ def test_receiver_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("last", ["http.response.start", "http.response.body"])
 def test_files_are_closed_when_sending_fails(tmp_path: Path, last: str) -> None:
     (tmp_path / "long").write_bytes(bytes(3 * CHUNK))
-    file = Blob(3 * CHUNK, path=tmp_path / "long").take()
-    response = Download(file, 0, 3 * CHUNK, 200, {}, "image/png")
+    blob = Blob(3 * CHUNK, path=tmp_path / "long")
 
     async def receive() -> Message:
         await asyncio.sleep(60)
@@ -167,9 +166,14 @@ def test_files_are_closed_when_sending_fails(tmp_path: Path, last: str) -> None:
         if message["type"] == last:
             raise ClientDisconnect
 
-    with pytest.raises(ClientDisconnect):
-        asyncio.run(response({"type": "http", "asgi": {}}, receive, send))
-    assert file.closed
+    async def scene() -> None:
+        file = await blob.take()
+        response = Download(file, 0, blob.size, 200, {}, "image/png")
+        with pytest.raises(ClientDisconnect):
+            await response({"type": "http", "asgi": {}}, receive, send)
+        assert file.closed
+
+    asyncio.run(scene())
     assert not list(tmp_path.iterdir())
 
 
