@@ -12,7 +12,7 @@ from starlette.routing import Match
 
 from server.problems import Problem, answer, from_disk, from_error
 from server.query import Wishes
-from server.wording import sentence
+from server.wording import SHOWN, sentence
 from srnet.errors import SRNetError
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -48,7 +48,7 @@ async def _on_disk(request: Request, error: Exception) -> Response:
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = [
-        {"where": str(item["loc"][-1]), "message": sentence(item, Wishes.model_fields)}
+        {"where": str(item["loc"][-1])[:SHOWN], "message": sentence(item, Wishes.model_fields)}
         for item in error.errors()
     ]
     detail = "; ".join(item["message"] for item in wrong[:5])

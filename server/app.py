@@ -7,17 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
-from starlette.datastructures import Headers
-from starlette.responses import Response
 
 import srnet
 from server import answers, routes_jobs, routes_pictures, routes_service
+from server.cors import Cors
 from server.edge import Edge
 from server.jobs import Jobs
 from server.line import Line
 from server.openapi import complete
-from server.problems import Problem
 from server.service import Service
 from server.settings import Settings
 from srnet import product, weights
@@ -74,33 +71,9 @@ def create_app(
     app.include_router(routes_service.router)
     complete(app, keys=bool(settings.api_keys), hosts=bool(settings.hosts))
     if settings.cors_origins:
-        _let_in(app, settings.cors_origins)
+        app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Edge, service=service)
     return app
-
-
-class _Cors(CORSMiddleware):
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """What a browser asks beforehand; a refusal is a problem like any other."""
-        response = super().preflight_response(request_headers)
-        if response.status_code < 400:
-            return response
-        if not self.is_allowed_origin(request_headers["origin"]):
-            detail = "Pages of this origin may not use the service: see SRNET_CORS_ORIGINS."
-            raise Problem("forbidden-origin", detail)
-        detail = f"Scripts may use {', '.join(self.allow_methods)} here, and no private network."
-        raise Problem("malformed-request", detail)
-
-
-def _let_in(app: FastAPI, origins: tuple[str, ...]) -> None:
-    """Scripts of other web origins may call, and read every header."""
-    app.add_middleware(
-        _Cors,
-        allow_origins=origins,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["*"],
-    )
 
 
 def load(settings: Settings) -> dict[str, Upscaler]:

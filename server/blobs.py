@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 IN_MEMORY = 1 << 20  # bytes; longer ones go to disk
 CHUNK = 1 << 18  # bytes written to a socket at a time
@@ -50,41 +52,52 @@ class Blob:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    async def chunks(
-        self, start: int = 0, end: int | None = None, last: bool = False
-    ) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` to ``end`` in order, read as they are sent.
+    async def open(self) -> BinaryIO:
+        """All of it, to be read piece by piece; whoever opens it closes it."""
+        if self.path is None:
+            return io.BytesIO(self.read())
+        return await run_in_threadpool(self.path.open, "rb")
 
-        ``last`` discards them meanwhile.
-        """
-        end = self.size if end is None else end
-        if self.content is not None:
-            for at in range(start, end, CHUNK):
-                yield self.content[at : min(at + CHUNK, end)]
-            return
-        assert self.path is not None
-        file = await run_in_threadpool(self.path.open, "rb")
+    async def take(self) -> BinaryIO:
+        """The same, where it is the last use: the file has no name any more, nothing is left."""
         try:
-            if last:  # the name goes now, so that nothing is left however the sending ends
-                self.discard()
-            await run_in_threadpool(file.seek, start)
-            while chunk := await run_in_threadpool(file.read, min(CHUNK, end - start)):
-                start += len(chunk)
-                yield chunk
+            return await self.open()
         finally:
-            file.close()
+            self.discard()
 
 
-class ClosingResponse(StreamingResponse):
-    """A stream whose source is closed at once, however the sending ends: not some time later."""
+class Download(StreamingResponse):
+    """Bytes ``start`` to ``end`` of an open file, which is closed however the sending ends.
 
-    async def stream_response(self, send: Send) -> None:
+    Also where it never begins: a generator that was not begun cleans nothing up.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        start: int,
+        end: int,
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(_pieces(file, start, end), status, headers, media_type)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the base class."""
         try:
-            await super().stream_response(send)
+            await super().__call__(scope, receive, send)
         finally:
-            if isinstance(self.body_iterator, AsyncGenerator):
-                await self.body_iterator.aclose()
+            self._file.close()
+
+
+async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    """Read as they are sent."""
+    await run_in_threadpool(file.seek, start)
+    while piece := await run_in_threadpool(file.read, min(CHUNK, end - start)):
+        start += len(piece)
+        yield piece
 
 
 def keep(data: bytes, folder: Path) -> Blob:

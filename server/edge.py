@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, counting, safe headers, and an end for bad connections."""
+"""The outermost layer: request ids, counting, safe headers, an answer whatever happens."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import time
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
-import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.connected import ClientGone
+from server.cors import Cors
 from server.openapi import HEALTH
 from server.problems import Problem, answer, shutting_down
 from server.prompt import crowded
@@ -24,6 +25,8 @@ from server.service import Service, new_id
 log = logging.getLogger("srnet.server")
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")  # others: endless labels
+_ABSOLUTE = re.compile(rb"https?://([^/@]+)(/.*|)", re.IGNORECASE)
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
 _LINGER_AT_THE_END = 0.2
 _HEADERS = {
@@ -41,7 +44,7 @@ _HEADERS = {
 
 
 class Edge:
-    """ASGI middleware around everything."""
+    """ASGI middleware around everything, also around what lets other web origins in."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app = app
@@ -52,6 +55,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = _origin_form(scope)
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
         method = scope["method"]
@@ -92,7 +96,8 @@ class Edge:
     def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         metrics = self.service.metrics
         route = getattr(scope.get("route"), "path", "none")  # never the path: endless labels
-        known = method if route != "none" else "none"
+        known = method if method in _METHODS else "other"
+        known = known if route != "none" else "none"
         metrics.requests.labels(route, known, str(status)).inc()
         metrics.seconds.labels(route).observe(seconds)
         if "problem" in scope:
@@ -138,11 +143,7 @@ class _Exchange:
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
-        try:
-            with anyio.fail_after(self._service.settings.stall_seconds):  # without another task
-                await self._send(message)
-        except TimeoutError as error:
-            raise ClientDisconnect from error  # it takes nothing: given up
+        await self._send(message)
 
     def _add_headers(self, message: MutableMapping[str, Any]) -> None:
         headers = MutableHeaders(scope=message)
@@ -164,5 +165,30 @@ class _Exchange:
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with a problem, unless it is too late for another answer."""
-        if not self.status:
-            await answer(problem, self._scope)(self._scope, self.receive, self.send)
+        if self.status:
+            return
+        response, headers = answer(problem, self._scope), Headers(scope=self._scope)
+        origins = self._service.settings.cors_origins
+        if origins and "origin" in headers:  # its script shall see what is wrong
+            cors = Cors(response, origins)
+            await cors.simple_response(self._scope, self.receive, self.send, headers)
+        else:
+            await response(self._scope, self.receive, self.send)
+
+
+def _origin_form(scope: Scope) -> Scope:
+    """A request as ``GET /path``, though it may come as to a proxy (RFC 9112, 3.2.2).
+
+    The host in such an address is what counts, not the header.
+    """
+    match = _ABSOLUTE.fullmatch(scope.get("raw_path", b""))
+    if match is None:
+        return scope
+    host, path = match[1], match[2] or b"/"
+    headers = [header for header in scope["headers"] if header[0] != b"host"]
+    return {
+        **scope,
+        "path": unquote(path.decode("ascii")),
+        "raw_path": path,
+        "headers": [(b"host", host), *headers],
+    }

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from server import room
 from server.blobs import Blob
@@ -118,12 +118,13 @@ class Jobs:
         live = self._line.live.get(job_id)
         job = live.job if live else await self._line.on_disk(self._line.store.find, job_id)
         if job is None or job.owner != owner:
-            raise Problem(
-                "not-found",
-                "There is no such job. Results are kept for "
-                f"{self._settings.keep_seconds:g} s: make a new job.",
-            )
+            raise self._gone()
         return job
+
+    def _gone(self) -> Problem:
+        kept = f"{self._settings.keep_seconds:g} s"
+        detail = f"There is no such job. Results are kept for {kept}: make a new job."
+        return Problem("not-found", detail)
 
     async def delete(self, job_id: str, owner: str) -> None:
         """Stop a job within one batch, and forget it.
@@ -138,7 +139,7 @@ class Jobs:
             live.stop.asked = True
 
     async def result(self, job_id: str, owner: str) -> Job:
-        """A job that is done; its picture is its :meth:`blob`.
+        """A job that is done; its picture is :meth:`picture`.
 
         Raises:
             Problem: not yet, or never.
@@ -151,9 +152,16 @@ class Jobs:
             raise Problem("job-failed", f"The job {job.state}: {reason}")
         raise Problem("job-not-done", f"The job is {job.state}: ask again later.", retry_after=1)
 
-    def blob(self, job: Job) -> Blob:
-        """The result of a job that is done."""
-        return Blob(job.bytes, path=self._line.store.result(job.id))
+    async def picture(self, job: Job) -> BinaryIO:
+        """The result of a job that is done; it can be read even if the job is deleted meanwhile.
+
+        Raises:
+            Problem: it just was.
+        """
+        try:
+            return await Blob(job.bytes, path=self._line.store.result(job.id)).open()
+        except FileNotFoundError as error:
+            raise self._gone() from error
 
     def view(self, job: Job) -> dict[str, Any]:
         """What the caller is shown of a job."""

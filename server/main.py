@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from server import memory, room
 from server.app import create_app
 from server.ending import CUT, LATEST_DRAIN, OVER, WRITTEN
-from server.prompt import prompt
+from server.prompt import HEAD, prompt
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
@@ -74,6 +74,7 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=prompt(settings),
+        h11_max_incomplete_event_size=HEAD,
         ws="none",  # whatever is installed
         backlog=_AT_ONCE,
         access_log=False,  # ours has the request id

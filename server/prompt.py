@@ -1,4 +1,4 @@
-"""Connections must say what they want: an end for those that send no request, or drip one.
+"""Connections must say what they want and take what they get: an end for those that do not.
 
 What is no HTTP gets a problem for an answer, like everything else that is wrong.
 """
@@ -17,23 +17,30 @@ from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
 from server.settings import Settings
 
+HEAD = 1 << 15  # bytes before the body of a request: what is longer by a piece is refused
+_PIECE = 1 << 13  # bytes that are looked at before it is the turn of others
 _CROWDED = "crowded"
 _HURRY = 2.0  # seconds that those may say nothing
 
 
-class _Prompt(H11Protocol):
-    """The protocol of uvicorn, which waits no longer than ``seconds`` for the head of a request.
+class _Prompt(H11Protocol, asyncio.BufferedProtocol):
+    """The protocol of uvicorn, which waits no longer than ``seconds``, and reads by small pieces.
 
-    Without an end, a thousand silent connections use up the files that a process may open.
+    It waits so long for the head of a request, and for somebody to take what was sent: without
+    an end, a thousand silent connections use up the files that a process may open. Of a body in
+    chunks of one byte, the 256 KB that asyncio reads at once would hold up everybody for a second.
     """
 
     seconds: float
     most: int  # connections; so many beyond are served health only, and end soon
     spare: int
     _timer: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._piece = bytearray(_PIECE)
+        transport.set_write_buffer_limits(0)  # so that all that is not taken pauses the writing
         beyond = len(self.connections) - self.most
         if beyond > self.spare:
             transport.abort()
@@ -43,15 +50,31 @@ class _Prompt(H11Protocol):
             self.seconds = min(self.seconds, _HURRY)
         self._watch()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - ours is smaller
+        return self._piece
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._piece[:nbytes]))
         self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # Whoever closes the connection, its end would come only once all was taken.
+        self._untaken = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._taken()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the words of a library
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # it has an answer already
+            self.transport.close()
+            return
         request_id = new_id()
         detail = "This is no HTTP/1.1 request with one Host, or its head is too long: try http."
         problem = Problem("malformed-request", detail)
@@ -80,6 +103,11 @@ class _Prompt(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
 
 def crowded(scope: Scope) -> bool:

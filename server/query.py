@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from server.problems import Problem
+from server.wording import SHOWN
 from srnet.errors import OptionError
 from srnet.image import format_for, read_colour
 from srnet.options import Options
@@ -140,17 +142,24 @@ def _colour(text: str) -> tuple[int, int, int]:
         raise Problem("bad-parameter", f"background must be {error}.") from error
 
 
+_MOST = 2 * len(Wishes.model_fields)  # in one query, so that misspelt ones get their answer
+
+
 async def _read(request: Request) -> Wishes:
     """The whole query at once: FastAPI takes half a millisecond to look at each option by itself.
 
     Raises:
-        Problem: an option is there twice.
+        Problem: an option is there twice, or far more than there are.
         RequestValidationError: an option that cannot be.
     """
+    count = request.scope["query_string"].count(b"&") + 1
+    if count > _MOST:  # each of thousands that are unknown would be looked for among the known
+        known = len(Wishes.model_fields)
+        raise Problem("bad-parameter", f"There are {count} parameters: at most {known} are known.")
     given = request.query_params
     if len(given) != len(given.multi_items()):
-        twice = next(name for name in given if len(given.getlist(name)) > 1)
-        raise Problem("bad-parameter", f"{twice[:40]} is there more than once: give it once.")
+        ((twice, _),) = Counter(name for name, _ in given.multi_items()).most_common(1)
+        raise Problem("bad-parameter", f"{twice[:SHOWN]} is there more than once: give it once.")
     try:
         return Wishes.model_validate(dict(given))
     except ValidationError as error:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
-from server.blobs import ClosingResponse
+from server.blobs import Download
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import (
@@ -127,8 +127,8 @@ _EVENTS = f"event: state\ndata: {json.dumps(_DONE)}\n\n"
 )
 async def create(
     request: Request,
+    caller: Caller,  # looked at in this order: without a key, nothing else is
     wishes: Wished,
-    caller: Caller,
     accept: Accepted = "*/*",
     idempotency_key: Annotated[
         str | None,
@@ -266,13 +266,12 @@ async def result(
     kind = FORMATS[made["format"]]
     name = result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}")
     headers["Content-Disposition"] = disposition(name)
-    blob = jobs.blob(job)
-    part = Part.asked(f'"{job.id}"', blob.size, span, if_range, if_none_match)
+    part = Part.asked(f'"{job.id}"', job.bytes, span, if_range, if_none_match)
     headers |= part.headers
     if part.status == 304:
         return Response(status_code=304, headers=headers)
-    chunks = blob.chunks(part.start, part.end)
-    return ClosingResponse(chunks, part.status, headers, kind.media_type)
+    file = await jobs.picture(job)
+    return Download(file, part.start, part.end, part.status, headers, kind.media_type)
 
 
 @router.delete(

@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 
 from server.auth import Caller
-from server.blobs import CHUNK, ClosingResponse
+from server.blobs import CHUNK, Download
 from server.connected import while_connected
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
@@ -33,7 +32,7 @@ _RESIDUAL_HEADERS = {n: told for n, told in PICTURE_HEADERS.items() if n != "X-C
     responses={200: pictures("The enlarged picture.", PICTURE_HEADERS), **problems(*REFUSALS)},
 )
 async def upscale(
-    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+    request: Request, _: Caller, wishes: Wished, accept: Accepted = "*/*"
 ) -> Response:
     """The picture comes as the form field `file` or as the whole body; options in the query.
 
@@ -53,7 +52,7 @@ async def upscale(
     },
 )
 async def residual(
-    request: Request, wishes: Wished, _: Caller, accept: Accepted = "*/*"
+    request: Request, _: Caller, wishes: Wished, accept: Accepted = "*/*"
 ) -> Response:
     """Takes what `/v1/upscale` takes, and answers with the difference from bicubic, enhanced.
 
@@ -78,7 +77,7 @@ async def _respond(
     finally:
         upload.blob.discard()
     ending = "_residual" if work is show_residual else f"_x{result.scale:.3g}"
-    return deliver(result, result_name(upload.name, ending + result.suffix), model)
+    return await deliver(result, result_name(upload.name, ending + result.suffix), model)
 
 
 async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> Result:
@@ -87,8 +86,8 @@ async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> R
     return await service.perform(work)
 
 
-def deliver(result: Result, name: str, model: str) -> Response:
-    """The response with a picture; its file is removed when it was sent."""
+async def deliver(result: Result, name: str, model: str) -> Response:
+    """The response with a picture; its file is removed before."""
     headers = picture_headers(
         model,
         result.origin,
@@ -101,7 +100,5 @@ def deliver(result: Result, name: str, model: str) -> Response:
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less
         return Response(result.blob.content, 200, headers, result.media_type)
     headers["Content-Length"] = str(result.blob.size)
-    never_sent = BackgroundTask(result.blob.discard) if result.blob.path else None
-    return ClosingResponse(
-        result.blob.chunks(last=True), 200, headers, result.media_type, never_sent
-    )
+    file = await result.blob.take()
+    return Download(file, 0, result.blob.size, 200, headers, result.media_type)

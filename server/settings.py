@@ -13,6 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEGA = 1_000_000
+# By unit; beyond these, dates, timers and whole numbers of 64 bits overflow. 1e9 s are 30 years.
+_MOST = {"s": 1e9, "MB": 1e9, "MP": 1e6}
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
 _OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
@@ -28,6 +30,11 @@ def _default_data_dir() -> Path:
 
 def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:
     return Field(default, description=meaning, json_schema_extra={"unit": unit}, **limits)
+
+
+def _amount(default: float, unit: str, meaning: str, **limits: Any) -> Any:
+    limits = limits or {"gt": 0}
+    return _setting(default, unit, meaning, le=_MOST[unit], allow_inf_nan=False, **limits)
 
 
 class Settings(BaseSettings):
@@ -57,7 +64,9 @@ class Settings(BaseSettings):
         "auto", "", "auto, float32, bfloat16, or int8 with OpenVINO"
     )
     engine: Literal["auto", "torch", "openvino"] = _setting("auto", "", "auto, torch or openvino")
-    tile: int = _setting(256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32)
+    tile: int = _setting(
+        256, "px", "side of a tile: smaller is fairer, larger is faster", ge=32, le=10_000
+    )
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
         (), "", "keys that callers must send; empty asks for none"
@@ -90,27 +99,27 @@ class Settings(BaseSettings):
         le=10_000,
     )
 
-    max_upload_mb: float = _setting(64, "MB", "largest upload (413)", gt=0)
-    max_megapixels: float = _setting(256, "MP", "largest result, all frames (422)", gt=0)
-    max_residual_megapixels: float = _setting(
-        32, "MP", "largest result of /v1/residual, which needs 40 bytes a pixel (422)", gt=0
+    max_upload_mb: float = _amount(64, "MB", "largest upload (413)")
+    max_megapixels: float = _amount(256, "MP", "largest result, all frames (422)")
+    max_residual_megapixels: float = _amount(
+        32, "MP", "largest result of /v1/residual, which needs 40 bytes a pixel (422)"
     )
-    upload_seconds: float = _setting(60, "s", "time for an upload to arrive (408)", gt=0)
-    stall_seconds: float = _setting(
-        30, "s", "a download that stands still is cut off; so is who sends no request", gt=0
+    upload_seconds: float = _amount(60, "s", "time for an upload to arrive (408)")
+    stall_seconds: float = _amount(
+        30, "s", "a download that stands still is cut off; so is who sends no request"
     )
-    time_limit: float = _setting(300, "s", "a request waits and works no longer (504)", gt=0)
-    job_time_limit: float = _setting(3600, "s", "a job works no longer", gt=0)
-    grace_seconds: float = _setting(
-        8, "s", "from SIGTERM to the end: then what still runs is put back or given up", gt=0
+    time_limit: float = _amount(300, "s", "a request waits and works no longer (504)")
+    job_time_limit: float = _amount(3600, "s", "a job works no longer")
+    grace_seconds: float = _amount(
+        8, "s", "from SIGTERM to the end: then what still runs is put back or given up"
     )
-    drain_seconds: float = _setting(
+    drain_seconds: float = _amount(
         1, "s", "of these, /readyz says 503 while connections are still accepted", ge=0
     )
 
-    keep_seconds: float = _setting(3600, "s", "results of jobs are kept so long", gt=0)
-    store_mb: float = _setting(
-        4000, "MB", "jobs use no more disk: the oldest results go first, then 503", gt=0
+    keep_seconds: float = _amount(3600, "s", "results of jobs are kept so long")
+    store_mb: float = _amount(
+        4000, "MB", "jobs use no more disk: the oldest results go first, then 503"
     )
 
     @field_validator("models", "api_keys", "cors_origins", "hosts", mode="before")

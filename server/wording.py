@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-_SHOWN = 40  # characters of what was given
+SHOWN = 40  # characters of what was given
 Item = Mapping[str, Any]  # one of pydantic's errors
 
 _WORDS: Mapping[str, Callable[[Item], str]] = {
@@ -28,13 +28,13 @@ def sentence(item: Item, fields: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in item["loc"][1:])
     given = str(item["input"])
     if item["type"] == "extra_forbidden":
-        return f"{name[:_SHOWN]} is not a parameter{_meant(name, fields)}"
+        return f"{name[:SHOWN]} is not a parameter{_meant(name, fields)}"
     if item["type"] == "string_pattern_mismatch" and name in fields:
         wanted = f"must be written like {fields[name].examples[0]}"
     else:
         words = _WORDS.get(item["type"])
         wanted = words(item) if words else f"is wrong: {item['msg']}"
-    if not given or len(given) > _SHOWN:
+    if not given or len(given) > SHOWN:
         return f"{name} {wanted}"
     return f"{name} {wanted}, not {given}"
 
@@ -51,7 +51,7 @@ def waiting(count: int, what: str) -> str:
 
 
 def _meant(name: str, fields: Mapping[str, Any]) -> str:
-    close = get_close_matches(name.lower(), fields, 1)
+    close = get_close_matches(name[:SHOWN].lower(), fields, 1)
     return f": did you mean {close[0]}?" if close else f"; there are {', '.join(fields)}"
 
 

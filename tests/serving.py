@@ -20,7 +20,7 @@ from fastapi import FastAPI
 
 from server.app import create_app
 from server.main import Server
-from server.prompt import prompt
+from server.prompt import HEAD, prompt
 from server.service import Service
 from server.settings import Settings
 from srnet.engine import Turnstile
@@ -96,6 +96,7 @@ def served(folder: Path, wait: bool = True, fake: bool = True, **settings: Any) 
         app,
         port=0,
         http=prompt(app.state.service.settings),
+        h11_max_incomplete_event_size=HEAD,
         log_level="critical",
         server_header=False,
         ws="none",

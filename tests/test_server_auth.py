@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -98,6 +99,24 @@ def test_listed_origin_may_call(server: Served) -> None:
     assert "HEAD" in problem(refused, 400, "malformed-request")
 
 
+def test_refusals_at_the_door_are_seen_by_listed_origins(tmp_path, monkeypatch) -> None:
+    def fail(_: object) -> str:
+        raise RuntimeError("for the test")
+
+    with served(tmp_path, cors_origins=ORIGIN, hosts="localhost") as server:
+        for origin, told in ((ORIGIN, ORIGIN), ("https://other.example", None)):
+            headers = {"host": "other.example", "origin": origin}
+            refused = server.client.get("/v1/models", headers=headers)
+            problem(refused, 421, "unknown-host")
+            assert refused.headers.get("access-control-allow-origin") == told
+        monkeypatch.setattr("server.routes_service.service_of", fail)
+        headers = {"host": "localhost", "origin": ORIGIN}
+        failed = server.client.get("/v1/models", headers=headers)
+        problem(failed, 500, "internal")
+        assert failed.headers["access-control-allow-origin"] == ORIGIN
+        assert "access-control-allow-origin" not in server.client.get("/nothing").headers
+
+
 def test_origins_are_off_by_default(tmp_path) -> None:
     with served(tmp_path) as server:
         headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
@@ -118,3 +137,15 @@ def test_only_listed_host_names_are_served(tmp_path) -> None:
             refused = server.client.post("/v1/upscale", content=picture(), headers=headers)
             problem(refused, 421, "unknown-host")
             assert server.client.get("/livez", headers={"host": host}).is_success
+        for host, status in (("localhost", b"200"), ("evil.example", b"421")):
+            assert asked_as_a_proxy(server, f"http://{host}/v1/models?x=1") == status
+        for form in ("HTTP://x", "http://x/", "https://x:80/livez?a"):
+            expected = b"200" if "livez" in form else b"421"
+            assert asked_as_a_proxy(server, form) == expected
+
+
+def asked_as_a_proxy(server: Served, target: str) -> bytes:
+    """The status of an answer to a request in absolute form, which the header Host contradicts."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return client.recv(1000)[9:12]

@@ -45,6 +45,10 @@ def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
     [
         ({"SRNET_RUNNING": "0"}, "SRNET_RUNNING"),
         ({"SRNET_TIME_LIMIT": "soon"}, "SRNET_TIME_LIMIT"),
+        ({"SRNET_MAX_MEGAPIXELS": "inf"}, "SRNET_MAX_MEGAPIXELS should be a finite number"),
+        ({"SRNET_STORE_MB": "nan"}, "SRNET_STORE_MB should be a finite number"),
+        ({"SRNET_KEEP_SECONDS": "1e12"}, "SRNET_KEEP_SECONDS should be less than or equal to 1000"),
+        ({"SRNET_TILE": "1000000000"}, "SRNET_TILE should be less than or equal to 10000"),
         ({"SRNET_MODELS": "nope"}, "nope"),
         ({"SRNET_PRECISION": "int9"}, "SRNET_PRECISION"),
         ({"SRNET_ENGINE": "abacus"}, "SRNET_ENGINE should be 'auto', 'torch' or 'openvino'"),

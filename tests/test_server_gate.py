@@ -8,7 +8,6 @@ import functools
 import io
 import socket
 import threading
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from server.blobs import CHUNK, Blob, ClosingResponse
+from server.blobs import CHUNK, Blob, Download
 from server.gate import Gate
 from server.problems import Problem
 from server.wording import waiting
@@ -182,18 +181,28 @@ def test_receiver_that_takes_nothing_is_given_up(tmp_path: Path) -> None:
         assert not server.spooled()
 
 
-def test_files_are_closed_when_sending_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", ["http.response.start", "http.response.body"])
+def test_files_are_closed_when_sending_fails(tmp_path: Path, last: str) -> None:
     (tmp_path / "long").write_bytes(bytes(3 * CHUNK))
-    response = ClosingResponse(Blob(3 * CHUNK, path=tmp_path / "long").chunks())
+    blob = Blob(3 * CHUNK, path=tmp_path / "long")
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
 
     async def send(message: Message) -> None:
-        if message.get("body"):
+        if message["type"] == last:
             raise ClientDisconnect
 
-    with pytest.raises(ClientDisconnect):
-        asyncio.run(response.stream_response(send))
-    assert isinstance(response.body_iterator, AsyncGenerator)
-    assert response.body_iterator.ag_frame is None  # it has come to its end
+    async def scene() -> None:
+        file = await blob.take()
+        response = Download(file, 0, blob.size, 200, {}, "image/png")
+        with pytest.raises(ClientDisconnect):
+            await response({"type": "http", "asgi": {}}, receive, send)
+        assert file.closed
+
+    asyncio.run(scene())
+    assert not list(tmp_path.iterdir())
 
 
 def test_time_limit(tmp_path: Path) -> None:

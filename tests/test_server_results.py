@@ -6,19 +6,22 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 import PIL.Image
 import pytest
+from pydantic import ValidationError
 
 from server.app import create_app
+from server.jobs import Jobs
 from server.partial import Part
 from server.problems import Problem
 from server.settings import Settings
 from srnet.image import encode, from_array
 from srnet.upscaler import Upscaler
-from tests.serving import HeldEngine, Served, picture, problem, served, until
+from tests.serving import HeldEngine, Served, opened, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,24 @@ def test_signs_that_browsers_escape_in_names_come_back(server: Served, tmp_path:
     assert unquote(name) == 'a "b" 50%_x2.png'
 
 
+@pytest.mark.parametrize(("step", "status"), [("result", 404), ("picture", 200)])
+def test_a_result_that_is_deleted_meanwhile(
+    server: Served, monkeypatch: pytest.MonkeyPatch, step: str, status: int
+) -> None:
+    address, take = finished(server, picture()), getattr(Jobs, step)
+
+    async def and_deleted(self: Jobs, *given: Any) -> Any:
+        found = await take(self, *given)
+        await self.delete(address.rsplit("/", 1)[-1], "")
+        return found
+
+    monkeypatch.setattr(Jobs, step, and_deleted)
+    answer = server.client.get(f"{address}/result")
+    assert answer.status_code == status
+    assert opened(answer.content).size if status == 200 else problem(answer, 404, "not-found")
+    problem(server.client.get(address), 404, "not-found")
+
+
 def test_a_service_without_models_says_so(tmp_path: Path) -> None:
     service = create_app(
         Settings(data_dir=tmp_path), {"fake": Upscaler([HeldEngine()])}
@@ -110,3 +131,17 @@ def test_a_service_without_models_says_so(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="cannot be used") as caught:
         service.check_open()
     assert (caught.value.kind, "secret" in caught.value.detail) == ("not-ready", False)
+
+
+def test_the_largest_settings_work(tmp_path: Path) -> None:
+    amounts = [name for name, field in Settings.model_fields.items() if field.annotation is float]
+    assert len(amounts) > 10
+    for name in amounts:
+        for wrong in (float("inf"), float("nan"), 1e30):
+            with pytest.raises(ValidationError, match=name):
+                Settings(**{name: wrong})
+    most = {name: 1e6 if "megapixels" in name else 1e9 for name in amounts}
+    with served(tmp_path, **{**most, "grace_seconds": 1}) as server:
+        assert server.client.post("/v1/upscale", content=picture()).is_success
+        assert server.client.post("/v1/residual", content=picture()).is_success
+        assert server.client.get(finished(server, picture()) + "/result").is_success
