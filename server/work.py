@@ -15,7 +15,7 @@ from typing import Any
 
 from server.blobs import Blob, keep
 from server.negotiate import acceptable
-from srnet.errors import Cancelled, OptionError, OutputError
+from srnet.errors import Cancelled, OptionError, OutputError, TooLargeError
 from srnet.image import FORMATS, Header, read_header
 from srnet.options import Options
 from srnet.output import output_format, rounds_to_8_bit, write
@@ -117,17 +117,28 @@ def decided(task: Task, header: Header) -> Options:
     natural = output_format(header.format, header.frames, task.options)
     asked = task.options.format
     choices = [asked] if asked else acceptable(task.accept, natural)
-    refused: OptionError | OutputError | None = None
+    refused: OptionError | OutputError | TooLargeError | None = None
     for chosen in choices:
         try:
             options = replace(task.options, format=chosen)
             task.upscaler.check_output(header, options)
-        except (OptionError, OutputError) as error:
+            _check_memory(task, header, options, chosen)
+        except (OptionError, OutputError, TooLargeError) as error:
             refused = refused or error  # of what was wanted most
         else:
             return options
     assert refused is not None
     raise refused
+
+
+def _check_memory(task: Task, header: Header, options: Options, kind: str) -> None:
+    """Refuse what its encoder would take more memory for than a PNG at the limit of pixels."""
+    weight = FORMATS[kind].weight
+    try:
+        task.upscaler.check(header, replace(options, max_pixels=options.max_pixels // weight))
+    except TooLargeError as error:
+        reason = f"{kind} takes {weight} times the memory of png to write"
+        raise TooLargeError(f"{reason}: {error}, or another format") from error
 
 
 def enlarge(task: Task, stop: Stop) -> Result:

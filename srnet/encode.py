@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,73 +24,14 @@ from srnet.container import fitting
 from srnet.convert import coloured, eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
 from srnet.exif import sized, upright
+from srnet.formats import FORMATS, PNG_LEVEL, SUBSAMPLINGS, check_fit, check_options
 from srnet.notes import NO_NOTES, jpeg_segments
 from srnet.pillow import FOREIGN, quiet_pillow
 from srnet.pixels import Image
 from srnet.stills import png_info, write_png, write_tiff
 
-
-@dataclass(frozen=True)
-class Format:
-    """A format we write: how its files are named, and what they can hold."""
-
-    suffixes: tuple[str, ...]  # the usual one first
-    media_type: str
-    max_side: int  # pixels
-    alpha: bool = True
-    grey: bool = True
-    sixteen_bit: bool = False
-    animation: bool = False
-    quality: int | None = None  # the default, for formats that lose something
-    heeds: tuple[str, ...] = ()  # options of `encode` that not every format has a use for
-
-    @property
-    def suffix(self) -> str:
-        """The usual file name suffix, with its dot."""
-        return self.suffixes[0]
-
-
-FORMATS: Mapping[str, Format] = {
-    "png": Format(
-        (".png", ".apng"),
-        "image/png",
-        2**31 - 1,
-        sixteen_bit=True,
-        animation=True,
-        heeds=("png_level",),
-    ),
-    "jpeg": Format(
-        (".jpg", ".jpeg", ".jpe"),
-        "image/jpeg",
-        65500,
-        alpha=False,
-        quality=95,
-        heeds=("quality", "subsampling", "background"),
-    ),
-    "webp": Format(
-        (".webp",),
-        "image/webp",
-        16383,
-        grey=False,
-        animation=True,
-        quality=90,
-        heeds=("quality",),
-    ),
-    "tiff": Format((".tif", ".tiff"), "image/tiff", 2**31 - 1, sixteen_bit=True),
-    "avif": Format(
-        (".avif",),
-        "image/avif",
-        32768,
-        grey=False,
-        animation=True,
-        quality=85,
-        heeds=("quality", "subsampling"),
-    ),
-}
-SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")  # all colour, half of it, a quarter
 _MAX_JPEG_EXIF = 65_527  # bytes
 _MAX_JPEG_XMP = 65_504  # bytes; longer ones would need a form that few programs read
-PNG_LEVEL = 3  # higher ones take twice as long and save a twentieth
 
 
 class _Out(io.BytesIO):
@@ -127,8 +67,8 @@ def encode(
     AVIF hold no notes, and no dpi but that of EXIF. Without it the colours are those of sRGB;
     16 bits, which LittleCMS would cut here, keep a profile that is of another space.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
-    has no alpha. ``png_level`` is zlib's 0-9. What ``check`` raises ends the
-    writing of PNG, TIFF and JPEG soon; WebP and AVIF are written in one piece.
+    has no alpha. ``png_level`` is zlib's 0-9. What ``check`` raises ends the writing of PNG,
+    TIFF and JPEG soon; WebP and AVIF are written in one piece.
 
     Raises ``OptionError`` for options out of range, ``OutputError`` when the format cannot
     hold the picture.
@@ -143,11 +83,7 @@ def encode(
         alpha=first.alpha is not None and background is None,
     )
     if not keep_metadata:
-        deep = FORMATS[format].sixteen_bit
-        frames = [
-            replace(plain(frame, deep), exif=None, dpi=None, xmp=None, notes=NO_NOTES)
-            for frame in frames
-        ]
+        frames = [_bare(plain(frame, FORMATS[format].sixteen_bit)) for frame in frames]
     if not FORMATS[format].alpha and background is not None:
         frames = [flattened(frame, background) for frame in frames]
     if not FORMATS[format].grey:
@@ -162,17 +98,6 @@ def encode(
         ) from error
 
 
-def format_for(path: Path) -> str:
-    """The key of ``FORMATS`` that the suffix of ``path`` stands for; else ``OptionError``."""
-    for name, known in FORMATS.items():
-        if path.suffix.lower() in known.suffixes:
-            return name
-    every = ", ".join(suffix for known in FORMATS.values() for suffix in known.suffixes)
-    raise OptionError(
-        f"{path.name}: cannot write {path.suffix or 'a file without suffix'}; use one of {every}"
-    )
-
-
 def read_colour(text: str) -> tuple[int, int, int]:
     """Red, green, blue (0-255) of a name of CSS or of ``#RRGGBB``, with or without the sign.
 
@@ -185,6 +110,11 @@ def read_colour(text: str) -> tuple[int, int, int]:
     if len(parts) != 3:
         raise OptionError(f"a colour such as white or #ffffff, not {text}")
     return parts[0], parts[1], parts[2]
+
+
+def _bare(image: Image) -> Image:
+    """Without what tells of the picture, but for the profile that its colours need."""
+    return replace(image, exif=None, dpi=None, xmp=None, notes=NO_NOTES)
 
 
 def to_pil(image: Image) -> PIL.Image.Image:
@@ -210,31 +140,6 @@ def to_pil(image: Image) -> PIL.Image.Image:
     return pil
 
 
-def check_options(
-    format: str,  # noqa: A002 - the word that users know
-    quality: int | None,
-    lossless: bool,
-    background: tuple[int, int, int] | None,
-    subsampling: str = SUBSAMPLINGS[0],
-    png_level: int = PNG_LEVEL,
-) -> None:
-    """Refuse with ``OptionError``, for any picture, what :func:`encode` would refuse."""
-    if format not in FORMATS:
-        raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
-    if lossless and format in ("jpeg", "avif"):
-        raise OptionError(f"{format} cannot be written without loss here: write png, webp or tiff")
-    if quality is not None and not 1 <= quality <= 100:
-        raise OptionError(f"quality is 1 to 100, not {quality}")
-    if background is not None and not (
-        len(background) == 3 and all(0 <= part <= 255 for part in background)
-    ):
-        raise OptionError(f"background is three numbers from 0 to 255, not {background}")
-    if subsampling not in SUBSAMPLINGS:
-        raise OptionError(f"subsampling is one of {', '.join(SUBSAMPLINGS)}, not {subsampling}")
-    if not 0 <= png_level <= 9:
-        raise OptionError(f"the PNG level is 0 to 9, not {png_level}")
-
-
 def _writer_options(
     name: str, quality: int | None, lossless: bool, subsampling: str, png_level: int
 ) -> dict[str, Any]:
@@ -258,25 +163,6 @@ def _check_alike(frames: Sequence[Image]) -> Image:
     return frames[0]
 
 
-def check_fit(name: str, height: int, width: int, *, frames: int, alpha: bool) -> None:
-    """Refuse with ``OutputError`` what a format cannot hold; ``alpha``: it must be kept."""
-    target = FORMATS[name]
-    if frames > 1 and not target.animation:
-        raise OutputError(
-            f"{name} cannot hold {frames} frames: write webp or png, or give one frame"
-        )
-    if max(width, height) > target.max_side:
-        raise OutputError(
-            f"{name} holds at most {target.max_side} pixels a side, not {width} x {height}: "
-            "write png or tiff, or make it smaller"
-        )
-    if alpha and not target.alpha:
-        raise OutputError(
-            f"{name} cannot hold transparency: give a colour to put it on (--background), "
-            "or write png or webp"
-        )
-
-
 def _written(
     frames: Sequence[Image], name: str, options: dict[str, Any], check: Callable[[], None]
 ) -> bytes:
@@ -292,8 +178,7 @@ def _written(
         return write_png(first, options["compress_level"], check)
     if name == "tiff":
         return write_tiff(first, check)
-    bare = (replace(frame, icc=None, exif=None, xmp=None, notes=NO_NOTES) for frame in frames)
-    pictures = [to_pil(eight_bit(frame)) for frame in bare]
+    pictures = [to_pil(_bare(replace(eight_bit(frame), icc=None))) for frame in frames]
     options = {**options, "icc_profile": first.icc, "exif": exif or b""}
     if name in ("png", "jpeg") and first.dpi is not None:
         options["dpi"] = first.dpi

@@ -10,7 +10,8 @@ transparent colours become alpha; CMYK and Lab become sRGB through the embedded 
 8 bit: 16-bit CMYK, animations in 16-bit colour, AVIF and colour JPEG 2000 above 8 bit. Of a TIFF
 or MPO the first picture is read.
 
-Writing is in ``srnet/encode.py``, whose public names can be imported from here as well.
+Writing is in ``srnet/encode.py`` and ``srnet/formats.py``, whose public names can be imported from
+here as well.
 """
 
 from __future__ import annotations
@@ -40,21 +41,19 @@ from srnet.container import (
     size_of,
     tiff_turn,
 )
-from srnet.encode import (
+from srnet.encode import encode, read_colour, to_pil
+from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
+from srnet.exif import upright, with_sides_swapped
+from srnet.files import write_atomic
+from srnet.formats import (
     FORMATS,
     PNG_LEVEL,
     SUBSAMPLINGS,
     Format,
     check_fit,
     check_options,
-    encode,
     format_for,
-    read_colour,
-    to_pil,
 )
-from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
-from srnet.exif import upright, with_sides_swapped
-from srnet.files import write_atomic
 from srnet.notes import of_picture
 from srnet.pillow import FOREIGN, quiet_pillow
 from srnet.pixels import Image, Samples, deep_samples, resolution, samples

@@ -238,10 +238,13 @@ class SRNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Base plus residual; the sum is in float32 whatever the residual was computed in."""
+        if self.base is None:
+            return self.residual(x).float()
+        if self.missing is None:
+            total: Tensor = self.base(x) + self.residual(x)
+            return total
         phases = self.phases(x)
-        if self.base is not None:
-            phases = self.enlarged(x, phases) + phases
-        return F.pixel_shuffle(phases.float(), self.config.scale)
+        return F.pixel_shuffle(self.enlarged(x, phases) + phases, self.config.scale)
 
 
 def _base(config: NetConfig) -> BicubicBase | NearestBase | None:

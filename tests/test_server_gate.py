@@ -19,7 +19,6 @@ from starlette.types import Message
 from server.blobs import CHUNK, Blob, Download
 from server.gate import Gate
 from server.problems import Problem
-from server.wording import waiting
 from server.work import Task, inspect
 from srnet.image import Header
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
@@ -296,8 +295,3 @@ def test_connections_beyond_the_limit_are_told_their_health_only(tmp_path: Path)
             assert server.client.get(path).is_success
         stack.close()
         until(lambda: server.client.get("/v1/models").is_success)
-
-
-def test_messages_count_what_waits() -> None:
-    assert waiting(1, "job") == "1 job is waiting"
-    assert waiting(2, "job") == "2 jobs are waiting"

@@ -1,14 +1,17 @@
-"""What is bounded before a process serves, and that its environment comes first."""
+"""What memory a service takes: bounds for the process, and for formats that are heavy to write."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from server import memory
+from server.wording import waiting
+from tests.serving import picture, problem, served
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,21 @@ def test_another_c_library_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace())
     memory.bound()
+
+
+def test_heavy_formats_hold_fewer_pixels(tmp_path: Path) -> None:
+    with served(tmp_path, max_megapixels=0.1) as server:
+        data = picture(100, 100)  # and four times as many pixels then
+        for name, fits in (("png", True), ("jpeg", True), ("webp", False), ("avif", False)):
+            answer = server.client.post(f"/v1/upscale?scale=2&format={name}", content=data)
+            assert answer.is_success == fits
+        told = problem(answer, 422, "too-many-pixels")
+        assert "avif takes 10 times the memory of png" in told
+        other = {"Accept": "image/avif, image/png;q=0.5"}
+        answer = server.client.post("/v1/upscale?scale=2", content=data, headers=other)
+        assert answer.headers["content-type"] == "image/png"
+
+
+def test_messages_count_what_waits() -> None:
+    assert waiting(1, "job") == "1 job is waiting"
+    assert waiting(2, "job") == "2 jobs are waiting"
