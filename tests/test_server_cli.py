@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -106,21 +108,32 @@ def test_missing_packages_are_named(monkeypatch, capsys) -> None:
     assert "pip install '.[serve]'" in capsys.readouterr().err
 
 
-def test_health(monkeypatch, tmp_path: Path, capsys) -> None:
-    monkeypatch.setenv("http_proxy", "http://192.0.2.1:1")
+def health(*arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the errors of a process, as a container runs it: a server is in this one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "srnet", "health", *arguments],
+        env={**os.environ, "http_proxy": "http://192.0.2.1:1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+def test_health(tmp_path: Path) -> None:
     with served(tmp_path) as server:
-        assert main(["health", "--port", str(server.port)]) == 0
-        monkeypatch.setenv("SRNET_PORT", str(server.port))
-        monkeypatch.setenv("SRNET_HOST", "0.0.0.0")
-        assert main(["health"]) == 0
-        monkeypatch.setenv("SRNET_HOST", "192.0.2.1")
-        assert main(["health", "--host", "127.0.0.1"]) == 0
-        monkeypatch.setenv("SRNET_HOST", "0.0.0.0")
+        port = str(server.port)
+        assert health("--port", port) == (0, "")
+        assert health(SRNET_PORT=port, SRNET_HOST="0.0.0.0") == (0, "")
+        elsewhere = {"SRNET_PORT": port, "SRNET_HOST": "192.0.2.1"}
+        assert health("--host", "127.0.0.1", **elsewhere) == (0, "")
         server.service._loop.call_soon_threadsafe(server.service.begin_drain)
-        assert main(["health"]) == 1
-        assert "not ready" in capsys.readouterr().err
-    assert main(["health"]) == 1
-    assert "does not answer" in capsys.readouterr().err
+        code, said = health("--port", port)
+        assert code == 1
+        assert "not ready" in said
+    code, said = health("--port", port)
+    assert code == 1
+    assert "does not answer" in said
 
 
 def test_hosts_and_origins_are_written_as_browsers_do(tmp_path: Path) -> None:
