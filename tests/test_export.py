@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import srnet
-from srnet import export
+from srnet import export, weights
 from srnet.card import Card
 from srnet.cli import app
 from srnet.errors import OutputError
+from srnet.model import SRNet
+from tests.conftest import tiny_card
 
 onnx = pytest.importorskip("onnx")
 
@@ -31,6 +34,16 @@ def test_export_equals_torch(tiny_weights: dict[int, Path], scale: int, tmp_path
     assert all(shape[i].dim_param for i in (0, 2, 3))
     again = CliRunner().invoke(app, ["export", str(tiny_weights[scale]), "-o", str(target)])
     assert again.exit_code != 0
+
+
+def test_consistent_networks_are_exported_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    card = tiny_card(2, consistent=True)
+    net = SRNet(card.net)
+    torch.nn.init.normal_(net.tail.weight, std=0.05)
+    weights.save(tmp_path / "tiny-x2.safetensors", net, card)
+    worst = export.export_onnx(tmp_path / "tiny-x2.safetensors", tmp_path / "net.onnx")
+    assert worst < export.TOLERANCE
 
 
 def test_the_exporter_keeps_its_warnings_to_itself() -> None:
