@@ -59,8 +59,19 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        # Whoever closes the connection, its end would come only once all was taken.
-        self._untaken = self.loop.call_later(self.seconds, self.transport.abort)
+        self._wait_for(self.transport.get_write_buffer_size())
+
+    def _wait_for(self, left: int) -> None:
+        """Cut off who takes nothing of it: to close would wait until all was taken."""
+
+        def look() -> None:
+            now = self.transport.get_write_buffer_size()
+            if now < left:
+                self._wait_for(now)
+            else:
+                self.transport.abort()
+
+        self._untaken = self.loop.call_later(self.seconds, look)
 
     def resume_writing(self) -> None:
         self._taken()

@@ -134,11 +134,14 @@ def decided(task: Task, header: Header) -> Options:
 def _check_memory(task: Task, header: Header, options: Options, kind: str) -> None:
     """Refuse what its encoder would take more memory for than a PNG at the limit of pixels."""
     weight = FORMATS[kind].weight
-    try:
-        task.upscaler.check(header, replace(options, max_pixels=options.max_pixels // weight))
-    except TooLargeError as error:
-        reason = f"{kind} takes {weight} times the memory of png to write"
-        raise TooLargeError(f"{reason}: {error}, or another format") from error
+    height, width = task.upscaler.size(header.height, header.width, options)
+    pixels = height * width * header.frames
+    if weight > 1 and pixels * weight > options.max_pixels:
+        raise TooLargeError(
+            f"{kind} takes {weight} times the memory of png to write: of the {pixels / 1e6:,.6g} "
+            f"megapixels of the result it may have {options.max_pixels / weight / 1e6:,.6g}; "
+            "choose another format or a smaller scale"
+        )
 
 
 def enlarge(task: Task, stop: Stop) -> Result:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from srnet.pillow import BoundedBytes
+from srnet.pixels import strips
 from srnet.pngchunks import SIGNATURE, chunk, chunks
 
 _RGBA = npt.NDArray[np.uint8]
@@ -49,11 +50,16 @@ def frames(data: bytes, kind: str, width: int, height: int, count: int) -> Itera
     Raises any of ``srnet.pillow.FOREIGN``; ``ValueError`` where frames are missing.
     """
     parts = _png_parts(data) if kind == "PNG" else _gif_parts(data)
-    canvas = np.zeros((height, width, 4), np.uint8)
+    canvas = np.zeros((height if count > 1 else 0, width, 4), np.uint8)
     for _ in range(count):
         part = next(parts, None)
         if part is None:
             raise ValueError("it ends before its last frame")
+        alone = count == 1 and (part.width, part.height) == (width, height)
+        if alone and (kind == "GIF" or part.file[24] <= 8):  # as it is: nothing to lay it over
+            yield _opened(part.file)
+            return
+        canvas = canvas if len(canvas) else np.zeros((height, width, 4), np.uint8)
         yield _shown(part, canvas, part.file[25:26] in (b"\0", b"\4") and kind == "PNG")
 
 
@@ -63,12 +69,16 @@ def _shown(part: Part, canvas: _RGBA, grey: bool) -> Any:
     if min(part.x, part.y) < 0 or place.shape[:2] != (part.height, part.width) or not place.size:
         raise ValueError("a frame reaches beyond the picture")
     before = place.copy() if part.dispose == _RESTORE else None
-    drawn = _pixels(part.file)
-    place[...] = _over(drawn, place) if part.over else drawn
-    bands = canvas[..., (0, 3) if grey else (0, 1, 2, 3)]
-    pil = PIL.Image.fromarray(bands, "LA" if grey else "RGBA")
-    if (canvas[..., 3] == 255).all():
-        pil = pil.convert("L" if grey else "RGB")
+    for rows, drawn in _strips(part.file):
+        place[rows] = _over(drawn, place[rows]) if part.over else drawn
+    opaque = all(
+        (canvas[top:bottom, :, 3] == 255).all() for top, bottom in strips(*canvas.shape[:2])
+    )
+    bands, mode = ((0,), "L") if grey else ((0, 1, 2), "RGB")
+    bands, mode = (bands, mode) if opaque else ((*bands, 3), f"{mode}A")
+    pixels = canvas[..., bands[0]] if mode == "L" else canvas[..., bands]
+    pil = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    assert pil.mode == mode
     pil.info["duration"] = part.duration
     if part.dispose == _CLEAR:
         place[...] = 0
@@ -89,18 +99,28 @@ def _over(above: _RGBA, below: _RGBA) -> _RGBA:
     return np.concatenate([colour, (both + 127) // 255], axis=2).astype(np.uint8)
 
 
-def _pixels(file: bytes) -> _RGBA:
-    """The one frame of a file, ``(H, W, 4)``; 16 bits are rounded to 8."""
+def _opened(file: bytes) -> Any:
+    """The one frame of a file, loaded."""
     pil: Any = PIL.Image.open(BoundedBytes(file), formats=["PNG", "GIF"])
     few = {"L;2": 85, "L;4": 17}.get(pil.tile[0][3], 1) if pil.format == "PNG" else 1
     pil.load()
-    if pil.mode.startswith("I;16"):
-        deep = np.asarray(pil).astype(np.uint32)
-        clear = np.where(deep == pil.info.get("transparency", -1), 0, 255)
-        return np.dstack([*[(deep + 128) // 257] * 3, clear]).astype(np.uint8)
     if few > 1 and isinstance(pil.info.get("transparency"), int):
         pil.info["transparency"] *= few
-    return np.array(pil.convert("RGBA"))
+    return pil
+
+
+def _strips(file: bytes) -> Iterator[tuple[slice, _RGBA]]:
+    """The one frame of a file, some rows ``(h, W, 4)`` at a time; 16 bits are rounded to 8."""
+    pil = _opened(file)
+    for top, bottom in strips(pil.height, pil.width):
+        strip = pil.crop((0, top, pil.width, bottom))
+        if pil.mode.startswith("I;16"):
+            deep = np.asarray(strip).astype(np.uint32)
+            clear = np.where(deep == pil.info.get("transparency", -1), 0, 255)
+            grey = (deep + 128) // 257
+            yield slice(top, bottom), np.dstack([grey, grey, grey, clear]).astype(np.uint8)
+        else:
+            yield slice(top, bottom), np.asarray(strip.convert("RGBA"))
 
 
 @dataclass
@@ -113,7 +133,8 @@ class _Open:
 
 def _png_parts(data: bytes) -> Iterator[Part]:
     """The frames of an animated PNG; a cover that is none of them is passed over."""
-    head, shared, frame = b"", [], None
+    head, frame = b"", None
+    shared: dict[bytes, bytes] = {}
     for kind, start, end in chunks(data):
         if kind not in (b"IHDR", b"PLTE", b"tRNS", b"fcTL", b"IDAT", b"fdAT", b"IEND"):
             continue
@@ -123,13 +144,15 @@ def _png_parts(data: bytes) -> Iterator[Part]:
         if kind == b"IHDR":
             head = body
         elif kind in (b"PLTE", b"tRNS"):
-            shared.append(chunk(kind, body))
+            shared.setdefault(kind, chunk(kind, body))  # one of each: every frame has to read them
         elif kind in (b"fcTL", b"IEND"):
             if frame is not None:
-                yield _png_part(frame, head, shared)
+                yield _png_part(frame, head, [*shared.values()])
             frame = _Open(struct.unpack(">5I2H2B", body)[1:]) if kind == b"fcTL" else None
         elif frame is not None:
             frame.data.append(body if kind == b"IDAT" else body[4:])
+    if frame is not None:  # cut off after its last frame
+        yield _png_part(frame, head, [*shared.values()])
 
 
 def _png_part(frame: _Open, head: bytes, shared: list[bytes]) -> Part:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from srnet.bicubic import PHASE_REACH, enlarging_line, shrinking_line
 
+LEAST = 2 * PHASE_REACH + 1  # pixels a side that it needs
 _COLOURS = 3
 
 

@@ -25,6 +25,7 @@ from srnet.xmp import usable
 EXIF_IFD, GPS_IFD, ORIENTATION, _TILE = 0x8769, 0x8825, 0x0112, (0x0142, 0x0143)
 _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
 _BITS, _CHANNELS, _PLANAR = 258, 277, 284
+_NO_TEXT = ("transparency", "dpi", "icc_profile", "default_image", "duration", "loop")
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 DESCRIPTIVE = (
     *(269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),
@@ -103,18 +104,19 @@ def open_picture(data: bytes) -> Source:
     if kind is None:
         raise ValueError("unknown signature" if data else "the file is empty")
     quiet_pillow()
+    covered = True
     if kind == "GIF":
-        width, height, frames = gif_extent(data)
-    pil: Any = PIL.Image.open(BoundedBytes(data), formats=[kind])
+        width, height, frames, covered = gif_extent(data)
+    lean = pngchunks.lean(data) if kind == "PNG" else data
+    pil: Any = PIL.Image.open(BoundedBytes(lean), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
+    without_words(pil)
     xmp = _taken_xmp(pil, data)
     if kind in ("PNG", "WEBP", "AVIF"):
         frames = pil.n_frames - bool(pil.info.get("default_image"))
     if (factor := clear_factor(pil)) > 1:
         pil.info["transparency"] *= factor
-    if kind == "PNG":
-        pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
     _check_parts(pil, data)
     exif, orientation = upright(pngchunks.exif(data) if kind == "PNG" else raw_exif(pil))
     if orientation >= 5:
@@ -126,9 +128,9 @@ def open_picture(data: bytes) -> Source:
         width,
         height,
         frames,
-        depth=16 if pil.mode.startswith("I;16") or (_deep(pil, data) and frames == 1) else 8,
+        depth=16 if _deep(pil, data) and not is_composed(kind, frames, pil) else 8,
         grey=pil.mode in _GREY,
-        alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info,
+        alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info or not covered,
         lossless=webp.is_lossless(data),
         pages_left_out=later_pages(data) if kind == "TIFF" else 0,
     )
@@ -136,6 +138,19 @@ def open_picture(data: bytes) -> Source:
     dpi = resolution(pil, max(orientation, tiff_turn(pil)))
     texts = pngchunks.texts(data) if kind == "PNG" else iter(())
     return Source(pil, header, exif, orientation, xmp, dpi, of_picture(pil, texts))
+
+
+def is_composed(kind: str, frames: int, pil: Any) -> bool:
+    """Whether frames are to be laid over each other, see :mod:`srnet.animation`."""
+    return kind == "GIF" or (kind == "PNG" and (frames > 1 or bool(pil.info.get("default_image"))))
+
+
+def without_words(pil: Any) -> None:
+    """Take texts of a PNG out of Pillow's ``info`` where it keeps what is no text."""
+    if pil.format == "PNG":
+        for name in _NO_TEXT:
+            if isinstance(pil.info.get(name), str):
+                del pil.info[name]
 
 
 def clear_factor(pil: Any) -> int:
@@ -155,6 +170,8 @@ def tiff_turn(pil: Any) -> int:
 
 
 def _check_parts(pil: Any, data: bytes) -> None:
+    if pil.format == "PNG":
+        pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
     if pil.format in ("JPEG", "MPO"):
         check_scans(data)
     if pil.format == "TIFF":
@@ -201,9 +218,11 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def _deep(pil: Any, data: bytes) -> bool:
-    """Whether the file has 16-bit colour, which Pillow would cut to 8 bits."""
+    """Whether the file has 16 bits, which in colour Pillow would cut to 8."""
     if pil.format == "PNG":
         return data[24] == 16
+    if pil.mode.startswith("I;16"):
+        return True
     bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" else (8,)
     return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
 

@@ -43,7 +43,7 @@ def coloured(image: Image) -> Image:
         return image
     if image.icc is not None:
         icc = for_three_channels(image.icc)
-        image = plain(image, deep=True) if icc is None else replace(image, icc=icc)
+        image = plain(image, deep=False) if icc is None else replace(image, icc=icc)
     rgb = np.broadcast_to(image.rgb, (image.height, image.width, 3))
     return replace(image, rgb=rgb)
 

@@ -37,14 +37,11 @@ def run_passes(
     """Enlarge ``(H, W, C)`` by one engine after the other; the result in each of ``dtypes``.
 
     The first is that of ``rgb``, in which the next pass sees it; the second may be float32, which
-    is not rounded. ``tell`` is called after each run of a network, and once if there is none: an
-    animation of many frames can be stopped then too.
+    is not rounded. ``tell`` is called after each run of a network.
     """
     results = [rgb, to_float(rgb)][: len(dtypes)]
     for engine in engines:
         results = _one_pass(results[0], engine, options, tell, dtypes)
-    if not engines:
-        tell()
     return results
 
 
@@ -78,7 +75,7 @@ def _base(rgb: Array, tile: tiles.Tile, scale: int) -> Array:
 
 
 def count_batches(height: int, width: int, engines: Sequence[Engine], options: Options) -> int:
-    """How often :func:`run_passes` calls ``tell``."""
+    """How often ``tell`` is called: by :func:`run_passes`, or once when all is done without it."""
     count = 0
     for engine in engines:
         count += len(grouped(height, width, engine, options.tile, options.batch_pixels))

@@ -36,10 +36,12 @@ from srnet.container import (
     Source,
     clear_factor,
     format_of,
+    is_composed,
     open_picture,
     raw_exif,
     size_of,
     tiff_turn,
+    without_words,
 )
 from srnet.encode import encode, read_colour, to_pil
 from srnet.errors import DecodeError, OptionError, PictureError, TooLargeError
@@ -141,8 +143,7 @@ def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIX
     with _decoding(name, data):
         source = open_picture(data)
         _check_limits(source.header, name, max_pixels)
-        cover = source.pil.info.get("default_image")  # which deep_samples would read
-        if source.header.depth == 16 and not source.pil.mode.startswith("I;16") and not cover:
+        if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
             data = bare_png(data) if source.header.format == "PNG" else data
             rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
             return [_image(source, rgb, alpha, icc)]
@@ -232,20 +233,20 @@ def _check_limits(header: Header, name: str, max_pixels: int) -> None:
 def _frames_of(source: Source, data: bytes) -> Iterator[Any]:
     """One frame after the other, loaded."""
     pil, header = source.pil, source.header
-    cover = bool(pil.info.get("default_image"))
-    if header.format == "GIF" or (header.format == "PNG" and (header.frames > 1 or cover)):
+    if is_composed(header.format, header.frames, pil):
         width, height = header.width, header.height
         if source.orientation >= 5:
             width, height = height, width
         for frame in frames(data, header.format, width, height, header.frames):
-            frame.info = {**pil.info, **frame.info}
-            frame.info.pop("transparency", None)
+            others = {key: value for key, value in pil.info.items() if key != "transparency"}
+            frame.info = {**others, **frame.info}
             yield frame
         return
     for index in range(header.frames):
         if index:
             pil.seek(index)
         pil.load()
+        without_words(pil)
         yield pil
 
 

@@ -69,7 +69,7 @@ def of_picture(pil: Any, texts: Iterator[tuple[str, str]]) -> Notes:
     """
     kept: list[tuple[str, str]] = []
     iptc, left = _iptc(pil), MOST
-    comment = pil.info.get("comment")
+    comment = None if pil.format == "PNG" else pil.info.get("comment")  # there it is any text
     for keyword, text in ((COMMENT, _decoded(comment)),) if comment else texts:
         if keyword in (_RAW + "iptc", _RAW + "8bim"):
             iptc = iptc or _from_hexadecimal(text)
@@ -117,7 +117,8 @@ def _iptc(pil: Any) -> bytes | None:
     if tags is not None:
         # Pillow takes one of the numbers that some writers call the bytes, so these are its own:
         found = tags._tagdata.get(IPTC_TAG, b"")
-        if found[3:4] == b"\x1c" and len(found) % 4 == 0:  # numbers that were turned with the file
+        turned = found[3:4] == b"\x1c" and len(found) % 4 == 0
+        if turned and not _is_iptc(found):  # numbers that were turned with the file
             found = b"".join(found[at : at + 4][::-1] for at in range(0, len(found), 4))
         if not _is_iptc(found):
             found = _from_resources(tags.get(RESOURCES_TAG))

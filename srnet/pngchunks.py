@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from srnet.notes import MOST as MOST_TEXT
+from srnet.notes import MOST_TEXTS
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_DAMAGED = 8  # packed texts that break off
+_MOST_PACKED = 50  # that Pillow is given
 _XMP = PNG_KEYWORD + b"\0"
 
 
@@ -60,9 +63,11 @@ def xmp(data: bytes) -> bytes | None:
 def texts(data: bytes) -> Iterator[tuple[str, str]]:
     """Keyword and text of what tells of the picture in words, before the pixels or after."""
     left = MOST_TEXT
+    pause = MOST_TEXT // MOST_TEXTS  # what each costs, however short or damaged it is
     for kind, start, end in chunks(data):
         if kind not in (b"tEXt", b"zTXt", b"iTXt") or left <= 0:
             continue
+        left -= pause
         keyword, _, body = data[start + 8 : end - 4].partition(b"\0")
         if keyword == PNG_KEYWORD:
             continue
@@ -73,11 +78,25 @@ def texts(data: bytes) -> Iterator[tuple[str, str]]:
             encoding, packed = "utf-8", body[:1] == b"\1"
             body = b"".join(body[2:].split(b"\0", 2)[2:])
         try:
-            found = zlib.decompressobj().decompress(body, left + 1) if packed else body
+            found = zlib.decompressobj().decompress(body, max(1, left)) if packed else body
             left -= len(found)
             yield keyword.decode("latin-1"), found.decode(encoding)
-        except (zlib.error, UnicodeDecodeError):
+        except zlib.error:  # which may come late, after as much as it was allowed
+            left -= MOST_TEXT // _MOST_DAMAGED
+        except UnicodeDecodeError:
             continue  # damaged metadata is no reason to refuse the picture
+
+
+def lean(data: bytes) -> bytes:
+    """The same PNG without packed texts, if it has more than anybody writes.
+
+    Pillow unpacks each of them, and megabytes for nothing where they break off late.
+    """
+    packed = [(a, b) for kind, a, b in chunks(data) if kind in (b"zTXt", b"iTXt")]
+    if len(packed) <= _MOST_PACKED:
+        return data
+    starts, ends = zip(*packed, strict=True)
+    return b"".join(data[a:b] for a, b in zip((0, *ends), (*starts, len(data)), strict=True))
 
 
 def before_pixels(data: bytes) -> dict[bytes, bytes]:

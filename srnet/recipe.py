@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from srnet.backprojection import LEAST
 from srnet.card import Degradation, NetConfig
 from srnet.errors import OptionError
 from srnet.optim import Muon
+from srnet.weights import read_card
 
 HABITS = ("log_every", "save_every", "validate_every")  # no result depends on these
 
@@ -50,11 +53,23 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if self.net.consistent and self.patch < LEAST:
+            raise OptionError(f"patch must be at least {LEAST}, not {self.patch}")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"seed must be a whole number from 0 on, not {self.seed}")
         for field in ("graphics", "undamaged"):
             if not 0 <= getattr(self, field) <= 1:
                 raise OptionError(f"{field} must be between 0 and 1, not {getattr(self, field)}")
+
+
+def consistent(output: Path, degradation: str) -> bool:
+    """What was only shrunk can be shrunk to again; damage is not to come back.
+
+    A run that goes on stays what it was.
+    """
+    if output.exists() and output.with_suffix(".ckpt").exists():
+        return read_card(output).net.consistent
+    return degradation == "clean"
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:

@@ -83,7 +83,7 @@ def write_tiff(image: Image, check: Callable[[], None]) -> bytes:
     if colours == 1 and alpha is not None and rgb.dtype == np.uint16:
         # Readers, ours included, know 16-bit grey with alpha only as colour.
         image = coloured(image)
-        rgb, colours = image.rgb, 3
+        rgb, alpha, colours = image.rgb, image.alpha, 3
     parts: list[bytes] = []
     for strip in _strips_of(rgb, alpha, "<", check):
         strip[:, 1:] -= strip[:, :-1].copy()

@@ -33,8 +33,8 @@ def check_scans(data: bytes) -> None:
     raise ValueError("absurdly many scans")
 
 
-def gif_extent(data: bytes) -> tuple[int, int, int]:
-    """Width, height and number of frames, found by walking the blocks.
+def gif_extent(data: bytes) -> tuple[int, int, int, bool]:
+    """Width, height, number of frames, and whether the first covers all; by walking the blocks.
 
     Pillow would learn them by decoding, and lets a frame enlarge the picture as it goes.
     ``ValueError`` where it ends too early, or is made of absurdly many parts.
@@ -45,10 +45,12 @@ def gif_extent(data: bytes) -> tuple[int, int, int]:
 
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at, frames, parts_left = 13 + table(flags), 0, 100_000 + len(data) // 64
+    first: tuple[int, int] | None = None  # its extent
     while at + 10 < len(data) and data[at] in (0x21, 0x2C):
         if data[at] == 0x2C:
             left, top, w, h, flags = struct.unpack_from("<HHHHB", data, at + 1)
             width, height, frames = max(width, left + w), max(height, top + h), frames + 1
+            first = first or (w, h)
             at += 11 + table(flags)
         else:
             at += 2
@@ -59,7 +61,7 @@ def gif_extent(data: bytes) -> tuple[int, int, int]:
             raise ValueError("made of absurdly many parts")
     if at > len(data):
         raise ValueError("it ends too early")
-    return width, height, frames
+    return width, height, frames, first == (width, height)
 
 
 def check_tiles(width: int, height: int, pixels: int) -> None:

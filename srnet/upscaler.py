@@ -43,6 +43,7 @@ from srnet.sizes import passes, target_size
 Array = npt.NDArray[Any]
 Picture = TypeVar("Picture")
 Progress = Callable[[int, int], None]
+Tell = Callable[[], None]
 
 
 class Upscaler:
@@ -238,32 +239,32 @@ class Upscaler:
         engines = self.plan(image.height, image.width, options)
         return count_batches(image.height, image.width, engines, options)
 
-    def _enlarge(self, image: Image, options: Options, tell: Callable[[], None]) -> Image:
+    def _enlarge(self, image: Image, options: Options, tell: Tell) -> Image:
         filled = _filled(image)
         engines = self.plan(image.height, image.width, options)
         (rgb,) = run_passes(without_colour(filled), engines, options, tell, [filled.dtype])
-        return self._finished(image, rgb, options)
+        return self._finished(image, rgb, options, tell)
 
-    def _explained(
-        self, image: Image, options: Options, tell: Callable[[], None]
-    ) -> tuple[Image, Array]:
+    def _explained(self, image: Image, options: Options, tell: Tell) -> tuple[Image, Array]:
         """The result, and what of it the network added: float32 ``(H, W, C)``, not rounded."""
         filled = _filled(image)
         source, dtypes = without_colour(filled), [filled.dtype, np.dtype(np.float32)]
         engines = self.plan(image.height, image.width, options)
         rgb, exact = run_passes(source, engines, options, tell, dtypes)
-        result = self._finished(image, rgb, options)
+        result = self._finished(image, rgb, options, tell)
         added = _resized(exact, result.height, result.width)
         added -= resize(to_float(source), result.height, result.width)
         return result, with_channels(added, filled.shape[2])
 
-    def _finished(self, image: Image, rgb: Array, options: Options) -> Image:
+    def _finished(self, image: Image, rgb: Array, options: Options, tell: Tell) -> Image:
         """``image`` with the enlarged ``rgb``, in the size and with the channels it is to have."""
         height, width = self.size(image.height, image.width, options)
         rgb = _resized(with_channels(rgb, image.rgb.shape[2]), height, width)
         alpha = image.alpha
         if alpha is not None:
             alpha = resize_rounding_once(alpha, height, width)
+        if not self.plan(image.height, image.width, options):  # or nothing could be stopped
+            tell()
         return replace(image, rgb=rgb, alpha=alpha)
 
 
@@ -285,7 +286,7 @@ def _resized(rgb: Array, height: int, width: int) -> Array:
     return rgb if rgb.shape[:2] == (height, width) else resize_rounding_once(rgb, height, width)
 
 
-def _counter(total: int, progress: Progress | None) -> Callable[[], None]:
+def _counter(total: int, progress: Progress | None) -> Tell:
     done = 0
 
     def tell() -> None:

@@ -91,14 +91,13 @@ def train(
     """
     from dataclasses import replace
 
-    from srnet.recipe import TrainConfig
+    from srnet.recipe import TrainConfig, consistent
     from srnet.weights import find_one
 
     start = start if start is None or start.exists() else find_one(str(start))
     _one_of("degradation", degradation, ("clean", "photo"))
     net = _network(_scale_of(output), size, features, blocks, start)
-    # what was only shrunk can be shrunk to again; damage is not to come back
-    net = replace(net, consistent=degradation == "clean")
+    net = replace(net, consistent=consistent(output, degradation) and net.base == "bicubic")
     _one_of("optimizer", optimizer, ("muon", "adam"))
     config = TrainConfig(
         name=output.stem,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import time
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -161,3 +163,49 @@ def test_frames_beyond_the_picture_or_missing_are_refused() -> None:
     damaged[whole.index(b"fdAT") + 12] ^= 1
     with pytest.raises(DecodeError, match="fdAT"):
         decode(bytes(damaged))
+
+
+def test_one_palette_is_read_however_many_there_are() -> None:
+    first = (flat((0,)), 0, 0, KEEP, SOURCE)
+    table = chunk(b"PLTE", bytes([1, 2, 3, 4, 5, 6]))
+    start = time.monotonic()
+    many = [chunk(b"tRNS", b"\xff\0")] * 20_000
+    frames = decode(apng(3, [first, *[(flat((1,), 1), 2, 2, KEEP, OVER)] * 20], table, *many))
+    assert time.monotonic() - start < 2
+    assert at(frames[1], 2, 2) == [1, 2, 3, 255]
+
+
+def test_what_lacks_only_its_end_is_read() -> None:
+    whole = apng(6, [(flat(HALF), 0, 0, KEEP, SOURCE), (flat(HALF, 4), 2, 2, KEEP, SOURCE)])
+    assert len(decode(whole[:-12])) == 2
+
+
+def test_a_gif_that_does_not_fill_itself_says_that_it_has_alpha() -> None:
+    assert read_header(gif([(1, 4, 2, 2, 0, None)]), "x").alpha
+    assert not read_header(gif([(1, 8, 0, 0, 0, None)]), "x").alpha
+
+
+@pytest.mark.parametrize("kind", ["gif", "apng"])
+def test_stills_take_little_memory(kind: str) -> None:
+    side = 1500
+    if kind == "gif":
+        data = pillow(PIL.Image.new("P", (side, side), 1), "GIF")
+    else:
+        picture = (flat((9, 8, 7, 100), side), 0, 0, KEEP, OVER)
+        data = apng(6, [(flat((0, 0, 0, 0), side), 0, 0, KEEP, SOURCE), picture], cover=True)
+    tracemalloc.start()
+    decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * side**2
+
+
+def test_layers_take_little_memory() -> None:
+    side = 1000
+    picture = (flat((9, 8, 7, 100), side), 0, 0, KEEP, OVER)
+    data = apng(6, [picture, picture])
+    tracemalloc.start()
+    decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * 12 * side**2 + 4e6  # strips

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from dataclasses import replace
 
@@ -155,3 +156,36 @@ def test_what_no_png_can_hold_is_refused(pair):
     with pytest.raises(OptionError, match="keyword"):
         Notes((pair,))
     assert Image(np.zeros((1, 1, 3), np.uint8)).notes == Notes()
+
+
+def test_a_comment_in_small_letters_hides_no_other_text():
+    info = PngInfo()
+    info.add_text("comment", "small")
+    info.add_text("parameters", "a castle")
+    data = pillow(PIL.Image.new("RGB", (9, 7)), "PNG", pnginfo=info)
+    expected = (("comment", "small"), ("parameters", "a castle"))
+    assert decode(data)[0].notes.texts == expected
+    assert from_pil(PIL.Image.open(io.BytesIO(data))).notes.texts == expected
+
+
+@pytest.mark.parametrize("name", ["default_image", "dpi", "transparency", "icc_profile", "loop"])
+def test_texts_are_taken_for_nothing_else(name):
+    info = PngInfo()
+    info.add_text(name, "1")
+    picture = noise(9, 8, 3)
+    late = encode([picture], "png")
+    late = late[:-12] + chunk(b"tEXt", name.encode() + b"\0" + b"1") + late[-12:]
+    for data in (late, pillow(PIL.Image.fromarray(picture.rgb), "PNG", pnginfo=info)):
+        (found,) = decode(data)
+        assert np.array_equal(found.rgb, picture.rgb)
+        assert (found.alpha, found.dpi, found.icc) == (None, None, None)
+        assert found.notes.texts == ((name, "1"),)
+
+
+def test_texts_that_break_off_late_take_no_time():
+    packer = zlib.compressobj(9)
+    body = packer.compress(bytes(MOST - 100)) + packer.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 8
+    many = chunk(b"zTXt", b"a\0\0" + body) * 200
+    start = time.monotonic()
+    assert decode(BARE[:-12] + many + BARE[-12:])[0].notes == Notes()
+    assert time.monotonic() - start < 1
