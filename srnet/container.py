@@ -107,8 +107,7 @@ def open_picture(data: bytes) -> Source:
     covered = True
     if kind == "GIF":
         width, height, frames, covered = gif_extent(data)
-    lean = pngchunks.lean(data) if kind == "PNG" else data
-    pil: Any = PIL.Image.open(BoundedBytes(lean), formats=[kind])
+    pil: Any = PIL.Image.open(BoundedBytes(pngchunks.lean(data)), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
     without_words(pil)

@@ -88,11 +88,12 @@ def texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def lean(data: bytes) -> bytes:
-    """The same PNG without packed texts, if it has more than anybody writes.
+    """The same file, a PNG without packed texts if it has more than anybody writes.
 
     Pillow unpacks each of them, and megabytes for nothing where they break off late.
     """
-    packed = [(a, b) for kind, a, b in chunks(data) if kind in (b"zTXt", b"iTXt")]
+    found = chunks(data) if data.startswith(SIGNATURE) else ()
+    packed = [(a, b) for kind, a, b in found if kind in (b"zTXt", b"iTXt")]
     if len(packed) <= _MOST_PACKED:
         return data
     starts, ends = zip(*packed, strict=True)
