@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from server.prompt import prompt
+from server.settings import Settings
 from tests.serving import Served, picture, problem, served, until
 
 
@@ -77,6 +80,34 @@ def test_what_is_not_taken_holds_no_place(tmp_path: Path) -> None:
         stuck.connect(("127.0.0.1", server.port))
         stuck.sendall(150 * request)  # several megabytes of answers: no kernel keeps so much
         until(lambda: server.client.get("/v1/models").is_success, 20)
+
+
+class Taken:
+    """A connection of which so much is still to be taken at each look."""
+
+    def __init__(self, *left: int) -> None:
+        self.left = list(left)
+        self.aborted = False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_who_takes_little_but_steadily_is_not_cut_off() -> None:
+    async def looked(seconds: float) -> Taken:
+        waiting = object.__new__(prompt(Settings()))
+        waiting.seconds, waiting.loop = 0.05, asyncio.get_running_loop()
+        waiting.transport = Taken(90, 60, 30, 30)
+        waiting._wait_for(100)
+        await asyncio.sleep(seconds)
+        waiting._taken()
+        return waiting.transport
+
+    assert not asyncio.run(looked(0.12)).aborted
+    assert asyncio.run(looked(0.4)).aborted
 
 
 def test_nonsense_after_the_answer_is_no_failure(
