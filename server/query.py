@@ -54,7 +54,7 @@ class Wishes(BaseModel):
     fit: str | None = Field(
         None,
         pattern=r"^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
-        description="Box WIDTHxHEIGHT in pixels that the result fills.",
+        description="Box WIDTHxHEIGHT in pixels; the result is as large as fits.",
         examples=["1920x1080"],
     )
     strength: float = Field(

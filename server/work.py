@@ -138,8 +138,8 @@ def _check_memory(task: Task, header: Header, options: Options, kind: str) -> No
     pixels = height * width * header.frames
     if weight > 1 and pixels * weight > options.max_pixels:
         raise TooLargeError(
-            f"{kind} takes {weight} times the memory of png to write: of the {pixels / 1e6:,.6g} "
-            f"megapixels of the result it may have {options.max_pixels / weight / 1e6:,.6g}; "
+            f"{kind} takes {weight} times the memory of png to write: of the {pixels / 1e6:,.4g} "
+            f"megapixels of the result it may have {options.max_pixels / weight / 1e6:,.3g}; "
             "choose another format or a smaller scale"
         )
 

@@ -90,7 +90,8 @@ def _shown(part: Part, canvas: _RGBA, grey: bool) -> Any:
 def _over(above: _RGBA, below: _RGBA) -> _RGBA:
     """Colours are not premultiplied; where both can be seen through, so can the result."""
     if ((above[..., 3] == 0) | (above[..., 3] == 255)).all():
-        return np.where(above[..., 3:] == 0, below, above)
+        seen: _RGBA = np.where(above[..., 3:] == 0, below, above)
+        return seen
     upper = above[..., 3:].astype(np.uint32) * 255
     lower = (255 - above[..., 3:].astype(np.uint32)) * below[..., 3:]
     both = upper + lower

@@ -86,7 +86,7 @@ class Options:
     scale: float | None = None  # 1 to 16
     width: int | None = None  # pixels
     height: int | None = None  # pixels
-    fit: tuple[int, int] | None = None  # box of width, height in pixels
+    fit: tuple[int, int] | None = None  # box of width, height in pixels, as large as fits
 
     strength: float = 1.0  # of what the network adds: 0 is bicubic, 1 is all of it
     ensemble: int = 1  # orientations that are averaged: 1, 2, 4 or 8, as many times the work

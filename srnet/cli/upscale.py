@@ -74,7 +74,7 @@ def upscale(
         int | None, option("PIXELS", "Height of the result, a whole number.", panel=_SIZE)
     ] = None,
     fit: Annotated[
-        str | None, option("WxH", "Box in pixels that the result fills.", panel=_SIZE)
+        str | None, option("WxH", "Box in pixels; the result is as large as fits.", panel=_SIZE)
     ] = None,
     max_megapixels: Annotated[
         float, option("NUMBER", "Refuse larger results; any number above 0.", panel=_SIZE)
