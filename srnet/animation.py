@@ -97,7 +97,8 @@ def _over(above: _RGBA, below: _RGBA) -> _RGBA:
     both = upper + lower
     share = np.maximum(both, 1)
     colour = (above[..., :3] * upper + below[..., :3] * lower + share // 2) // share
-    return np.concatenate([colour, (both + 127) // 255], axis=2).astype(np.uint8)
+    mixed: _RGBA = np.concatenate([colour, (both + 127) // 255], axis=2).astype(np.uint8)
+    return mixed
 
 
 def _opened(file: bytes) -> Any:
