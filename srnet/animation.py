@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
+from srnet.container import clear_factor
 from srnet.pillow import BoundedBytes
 from srnet.pixels import strips
 from srnet.pngchunks import SIGNATURE, chunk, chunks
+from srnet.structure import gif_table
 
 _RGBA = npt.NDArray[np.uint8]
 _KEEP, _CLEAR, _RESTORE = 0, 1, 2  # as PNG numbers them: what becomes of a frame after its time
@@ -104,10 +106,10 @@ def _over(above: _RGBA, below: _RGBA) -> _RGBA:
 def _opened(file: bytes) -> Any:
     """The one frame of a file, loaded."""
     pil: Any = PIL.Image.open(BoundedBytes(file), formats=["PNG", "GIF"])
-    few = {"L;2": 85, "L;4": 17}.get(pil.tile[0][3], 1) if pil.format == "PNG" else 1
+    factor = clear_factor(pil)
     pil.load()
-    if few > 1 and isinstance(pil.info.get("transparency"), int):
-        pil.info["transparency"] *= few
+    if factor > 1:
+        pil.info["transparency"] *= factor
     return pil
 
 
@@ -168,18 +170,13 @@ def _png_part(frame: _Open, head: bytes, shared: list[bytes]) -> Part:
 
 def _gif_parts(data: bytes) -> Iterator[Part]:
     """The frames of a GIF, each with its table of colours."""
-
-    def table(flags: int) -> int:
-        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-    flags = data[10]
-    at = 13 + table(flags)
+    at = 13 + gif_table(data[10])
     shared, control = data[13:at], b""
     while at + 10 < len(data) and data[at] in (0x21, 0x2C):
         start = at
         if data[at] == 0x2C:
             x, y, width, height, own = struct.unpack_from("<4HB", data, at + 1)
-            at = _after_blocks(data, at + 11 + table(own))
+            at = _after_blocks(data, at + 11 + gif_table(own))
             screen = struct.pack("<6s2H", b"GIF89a", width, height) + data[10:13]
             place = struct.pack("<B4H", 0x2C, 0, 0, width, height)
             file = b"".join([screen, shared, control, place, data[start + 9 : at], b";"])

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from srnet.bicubic import PHASE_REACH, enlarging_line, shrinking_line
 
-LEAST = 2 * PHASE_REACH + 1  # pixels a side that it needs
 _COLOURS = 3
 
 
@@ -44,17 +43,17 @@ class BackProjection(nn.Module):
     def forward(self, x: Tensor, phases: Tensor) -> Tensor:
         """``x - shrunk(enlarged(x) + shuffled(phases))``, of which the border has to be guessed.
 
-        ``x`` is ``(N, 3, h, w)``, of five pixels a side or more; ``phases`` are what is added to
-        its bicubic enlargement, ``(N, 3 * s * s, h, w)``. All in float32, as the result,
-        ``(N, 3, h, w)``. At the border pixels are repeated, and so is what the phases shrink to.
+        ``x`` is ``(N, 3, h, w)``; ``phases`` are what is added to its bicubic enlargement,
+        ``(N, 3 * s * s, h, w)``. All in float32, as the result, ``(N, 3, h, w)``. Beyond the border
+        pixels are repeated, and nothing is added.
 
         Without a difference and a slice: OpenVINO runs those in the precision of the rest.
         """
         r = PHASE_REACH
         around = F.pad(x, (2 * r, 2 * r, 2 * r, 2 * r), mode="replicate")
         back = F.conv2d(F.conv2d(around, self.again), -self.again.transpose(2, 3))
-        added = F.conv2d(F.conv2d(phases, self.rows), self.columns)
-        return x + back + F.pad(added, (r, r, r, r), mode="replicate")
+        added = F.conv2d(phases, self.rows, padding=(r, 0))
+        return x + back + F.conv2d(added, self.columns, padding=(0, r))
 
 
 def _enlarged_and_shrunk(scale: int) -> Tensor:

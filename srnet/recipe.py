@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from srnet.backprojection import LEAST
 from srnet.card import Degradation, NetConfig
 from srnet.errors import OptionError
 from srnet.optim import Muon
@@ -53,8 +52,6 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
-        if self.net.consistent and self.patch < LEAST:
-            raise OptionError(f"patch must be at least {LEAST}, not {self.patch}")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"seed must be a whole number from 0 on, not {self.seed}")
         for field in ("graphics", "undamaged"):

@@ -39,19 +39,15 @@ def gif_extent(data: bytes) -> tuple[int, int, int, bool]:
     Pillow would learn them by decoding, and lets a frame enlarge the picture as it goes.
     ``ValueError`` where it ends too early, or is made of absurdly many parts.
     """
-
-    def table(flags: int) -> int:
-        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at, frames, parts_left = 13 + table(flags), 0, 100_000 + len(data) // 64
+    at, frames, parts_left = 13 + gif_table(flags), 0, 100_000 + len(data) // 64
     first: tuple[int, int] | None = None  # its extent
     while at + 10 < len(data) and data[at] in (0x21, 0x2C):
         if data[at] == 0x2C:
             left, top, w, h, flags = struct.unpack_from("<HHHHB", data, at + 1)
             width, height, frames = max(width, left + w), max(height, top + h), frames + 1
             first = first or (w, h)
-            at += 11 + table(flags)
+            at += 11 + gif_table(flags)
         else:
             at += 2
         while at < len(data) and data[at] and parts_left > 0:
@@ -62,6 +58,11 @@ def gif_extent(data: bytes) -> tuple[int, int, int, bool]:
     if at > len(data):
         raise ValueError("it ends too early")
     return width, height, frames, first == (width, height)
+
+
+def gif_table(flags: int) -> int:
+    """Bytes of the table of colours that such flags of a GIF tell of."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def check_tiles(width: int, height: int, pixels: int) -> None:

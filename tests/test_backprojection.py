@@ -83,7 +83,7 @@ def test_nothing_is_missing_from_what_fits() -> None:
     torch.testing.assert_close(
         missing(x, added)[..., 4:-4, 4:-4], torch.full((1, 3, 12, 12), -0.25)
     )
-    assert missing(x[..., :5, :5], added[..., :5, :5]).shape == (1, 3, 5, 5)
+    assert missing(x[..., :1, :2], added[..., :1, :2]).shape == (1, 3, 1, 2)
 
 
 def test_only_a_bicubic_base_can_be_consistent() -> None:
