@@ -13,6 +13,7 @@ from srnet.errors import OptionError
 
 Array = npt.NDArray[np.generic]
 Luma = npt.NDArray[np.float64]
+LUMA = (65.481, 128.553, 24.966)  # of red, green and blue from 0 to 1 in Y, from 16 on
 
 
 def luma(rgb: Array) -> Luma:
@@ -22,7 +23,7 @@ def luma(rgb: Array) -> Luma:
     """
     x = rgb.astype(np.float64) * (255.0 / np.iinfo(rgb.dtype).max)  # type: ignore[type-var]
     r, g, b = (x[..., i] for i in ((0, 1, 2) if x.shape[-1] == 3 else (0, 0, 0)))
-    return np.asarray(16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0)
+    return np.asarray(16.0 + (LUMA[0] * r + LUMA[1] * g + LUMA[2] * b) / 255.0)
 
 
 def psnr(a: Luma, b: Luma, shave: int = 0, peak: float = 255.0) -> float:

@@ -33,6 +33,7 @@ class TrainConfig:
     graphics: float = 0.0  # share of the patches that are drawn text and shapes
     undamaged: float = 0.33  # share of the patches of ``photo`` that are only shrunk
 
+    loss: Literal["l1", "psnr"] = "l1"  # see srnet/losses.py
     optimizer: Literal["muon", "adam"] = "muon"
     lr: float = 1e-3  # peak; linear warm-up, then cosine to 1 % of it
     warmup: int = 100  # iterations

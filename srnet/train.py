@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srnet import checkpoint
@@ -25,6 +24,7 @@ from srnet.captured import Captured
 from srnet.card import FORMAT, Card, Data, NetConfig, Training, differences
 from srnet.device import any_process, best_device, best_dtype
 from srnet.errors import TrainingError, WeightsError
+from srnet.losses import LOSSES
 from srnet.model import SRNet
 from srnet.patches import Batch, Patches, planes
 from srnet.recipe import HABITS, TrainConfig, learning_rate, load_state, optimizers, set_rate
@@ -84,7 +84,7 @@ class Run:
         return net
 
     def step(self, batch: Batch) -> Tensor:
-        """One optimiser step; returns the loss (mean absolute error, 0 to 1)."""
+        """One optimiser step; returns the loss, of :data:`srnet.losses.LOSSES`."""
         rate = learning_rate(self.config, self.iteration)
         for optimizer in self.optimizers:
             set_rate(optimizer, rate)
@@ -100,7 +100,7 @@ class Run:
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=half):
             output = self.forward(planes(low))
-        loss = F.l1_loss(output, planes(high))
+        loss = LOSSES[self.config.loss].of(output, planes(high))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
         for optimizer in self.optimizers:
@@ -250,7 +250,7 @@ def train(
                 row = _row(run, losses, (run.seconds - first[1]) / (done - first[0]))
                 if main:
                     report(row)
-                if not row["loss"] < 1:  # of full scale; bicubic alone is off by 0.03
+                if not row["loss"] < LOSSES[config.loss].bound:
                     raise TrainingError(_diverged(done))
                 losses.clear()
             validating = validate is not None and run.to_validate

@@ -32,7 +32,7 @@ LAYERS = [  # each may import from those before it, and from its own
     "upscaler",
     "product",
     "naming work batch calibrate evaluate compare export modelcard report",
-    "recipe",
+    "losses recipe",
     "train",
     "study",
     "cli __main__",
@@ -71,6 +71,7 @@ OWNERS = {  # third party: the only modules of srnet that may import it
         ),
         *(
             "captured",
+            "losses",
             "simulate",
             "patches",
             "recipe",

@@ -68,11 +68,13 @@ def test_graphs_give_what_their_function_gives(rng: np.random.Generator) -> None
         assert (expected != found).float().mean() < 1e-3
 
 
-def test_a_checkpoint_of_the_processor_goes_on(rng: np.random.Generator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", ["l1", "psnr"])
+def test_a_checkpoint_of_the_processor_goes_on(loss: str, rng: np.random.Generator) -> None:
     """With the rate of each step: a number would have been kept in the graph."""
     config = TrainConfig(
         "tiny-x2", NetConfig(2, 8, 2), precision="float32", device="cpu", patch=16, iterations=20
     )
+    config = replace(config, loss=loss)  # type: ignore[arg-type]
     source = Patches([rng.integers(0, 256, (90, 90, 3), dtype=np.uint8)], 2, 16, 4, "clean", 0)
     here = Run(config)
     for i in range(3):

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +11,7 @@ import typer
 from srnet.cli.access import check_writable
 from srnet.cli.console import INTERRUPTED, say
 from srnet.cli.options import RUN, Device, TrainPrecision, argument, flag, option
+from srnet.cli.stopping import stoppable
 from srnet.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -57,6 +53,13 @@ def train(
     undamaged: Annotated[
         float, option("SHARE", "Part of the patches of photo that are only shrunk, 0 to 1.")
     ] = 0.33,
+    loss: Annotated[
+        str,
+        option(
+            "NAME",
+            "What is made small: l1 (mean absolute error) or psnr, which gains more at the end.",
+        ),
+    ] = "l1",
     optimizer: Annotated[str, option("NAME", "muon or adam.")] = "muon",
     lr: Annotated[float, option("NUMBER", "Peak learning rate; narrow networks bear 3e-3.")] = 1e-3,
     seed: Annotated[int, option("INTEGER", "Seed of weights and patches.")] = 0,
@@ -91,6 +94,7 @@ def train(
     """
     from dataclasses import replace
 
+    from srnet.losses import LOSSES
     from srnet.recipe import TrainConfig, consistent
     from srnet.weights import find_one
 
@@ -98,6 +102,7 @@ def train(
     _one_of("degradation", degradation, ("clean", "photo"))
     net = _network(_scale_of(output), size, features, blocks, start)
     net = replace(net, consistent=consistent(output, degradation) and net.base == "bicubic")
+    _one_of("loss", loss, tuple(LOSSES))
     _one_of("optimizer", optimizer, ("muon", "adam"))
     config = TrainConfig(
         name=output.stem,
@@ -108,6 +113,7 @@ def train(
         patch=patch,
         graphics=graphics,
         undamaged=undamaged,
+        loss=loss,  # type: ignore[arg-type]
         optimizer=optimizer,  # type: ignore[arg-type]
         lr=lr,
         seed=seed,
@@ -202,7 +208,7 @@ def _go_on(run: Run, places: _Places) -> None:
     if run.rank == 0:
         _introduce(run, places.pictures, data, places.start)
     quiet = run.rank != 0
-    with TrainLog(places.logs, config.iterations, quiet) as log, _stoppable() as stopping:
+    with TrainLog(places.logs, config.iterations, quiet) as log, stoppable() as stopping:
         train(
             run,
             patches,
@@ -261,24 +267,6 @@ def _conclude(run: Run, output: Path) -> None:
         )
     else:
         say(f"srnet: wrote {output} ({done} iterations, {run.seconds / 3600:.2f} h)")
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come: the step at work ends first. A second one is at once."""
-    wished = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if wished.is_set():
-            signal.default_int_handler(number, frame)
-        wished.set()
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wished.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _scale_of(output: Path) -> int:

@@ -28,11 +28,17 @@ def run_through(config: TrainConfig, pictures: list[np.ndarray], output: Path, *
     return rows
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adam"])
-def test_it_beats_bicubic(optimizer: str, pictures: list[np.ndarray], tmp_path: Path) -> None:
-    config = replace(CONFIG, iterations=150, batch=8, log_every=10, lr=1e-2, optimizer=optimizer)
+@pytest.mark.parametrize(("optimizer", "loss"), [("muon", "l1"), ("adam", "l1"), ("muon", "psnr")])
+def test_it_beats_bicubic(
+    optimizer: str, loss: str, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    config = replace(CONFIG, iterations=150, batch=8, log_every=10, lr=1e-2)
+    config = replace(config, optimizer=optimizer, loss=loss)
     rows = run_through(config, pictures, tmp_path / "tiny-x2.safetensors")
-    assert rows[-1]["loss"] < 0.75 * rows[0]["loss"]
+    first, last = (
+        np.exp(row["loss"]) if loss == "psnr" else row["loss"] for row in rows[:: len(rows) - 1]
+    )
+    assert last < 0.75 * first
     net, card = weights.load(tmp_path / "tiny-x2.safetensors")
     small = resize(pictures[0], 36, 36)
     x = torch.from_numpy(small.copy()).permute(2, 0, 1)[None].float() / 255
@@ -76,10 +82,13 @@ def test_other_habits_do_resume(pictures: list[np.ndarray], tmp_path: Path) -> N
     assert run_through(habits, pictures, output) == []  # it was at its end
 
 
-def test_a_network_that_is_lost_is_not_saved(pictures: list[np.ndarray], tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss", ["l1", "psnr"])
+def test_a_network_that_is_lost_is_not_saved(
+    loss: str, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
     output = tmp_path / "tiny-x2.safetensors"
     with pytest.raises(TrainingError, match="take a lower --lr"):
-        run_through(replace(CONFIG, lr=1e9), pictures, output)
+        run_through(replace(CONFIG, lr=1e9, loss=loss), pictures, output)
     assert not output.exists()
     run = Run(CONFIG)
     run.average["head.bias"] = run.average["head.bias"] / 0  # by the very last step
