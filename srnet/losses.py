@@ -23,7 +23,7 @@ class Loss:
 
 
 def psnr_loss(output: Tensor, target: Tensor) -> Tensor:
-    """Mean over patches of the logarithm of their squared error: less PSNR, in units of 4.3 dB.
+    """Mean over patches of the logarithm of their squared error: minus PSNR, in units of 4.3 dB.
 
     Half of it is the PSNR of luma, as :mod:`srnet.metrics` measures it, and half that of RGB,
     without which colours would be left alone. Each patch counts for its relative error, however
