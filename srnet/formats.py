@@ -97,6 +97,8 @@ def check_options(
         raise OptionError(f"cannot write {format!r}; choose one of {', '.join(FORMATS)}")
     if lossless and format in ("jpeg", "avif"):
         raise OptionError(f"{format} cannot be written without loss here: write png, webp or tiff")
+    if lossless and quality is not None:
+        raise OptionError("a picture without loss has no quality: give lossless or quality")
     if quality is not None and not 1 <= quality <= 100:
         raise OptionError(f"quality is 1 to 100, not {quality}")
     if background is not None and not (

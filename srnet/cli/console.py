@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +81,14 @@ def print_plan(report: Report) -> None:
             typer.echo(shown(summary(row)))
 
 
-def conclude(report: Report, *, overwrite: bool, quiet: bool) -> int:
-    """Print how it ended, or would end, and return the exit code."""
+def conclude(report: Report, places: Sequence[str], *, overwrite: bool, quiet: bool) -> int:
+    """Print how it ended, or would end, and return the exit code.
+
+    ``places`` are where pictures were looked for.
+    """
     if not report.rows:
         ignored = f" ({len(report.ignored)} {_IGNORED})" if report.ignored else ""
-        say(f"srnet: error: no pictures there{ignored}")
+        say(f"srnet: error: no pictures in {', '.join(places)}{ignored}")
         return NOTHING_DONE
     made = "would not be made" if report.dry_run else "not made"
     _list(report, "refused", f"{made}, as something is there already")

@@ -224,7 +224,7 @@ def upscale(
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
     result = replace(result, ignored=ignored, settings={**settings, "ran": _ran(upscaler)})
     _publish(result, report, as_json, plan=dry_run and not quiet)
-    raise typer.Exit(conclude(result, overwrite=overwrite, quiet=quiet))
+    raise typer.Exit(conclude(result, inputs, overwrite=overwrite, quiet=quiet))
 
 
 def _done(

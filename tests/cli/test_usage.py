@@ -71,6 +71,7 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "out", "--png-level", "10"], "0 to 9"),
         (["a.png", "-o", "out", "-f", "jpeg", "--lossless"], "without loss"),
         (["a.png", "-o", "b.jpg", "--lossless"], "without loss"),
+        (["a.png", "-o", "b.webp", "--lossless", "--quality", "90"], "lossless or quality"),
         (["a.png", "-o", "out", "--name", "{stem}_{when}{suffix}"], "{when}"),
         (["a.png", "-o", "out", "--name", "{scale}{suffix}", "--width", "9"], "only known with"),
         (["a.png", "-o", "out", "--overwrite", "--skip-existing"], "not both"),
@@ -202,7 +203,7 @@ def every(here, tiny_weights, monkeypatch):
         ("train photos -o there-x2.safetensors", 1, "there-x2.safetensors exists"),
         ("upscale bad.png -o b.png -m WEIGHTS", 1, "bad.png is not a picture"),
         ("compare a.png bad.png", 1, "bad.png is not a picture"),
-        ("upscale empty -o out -m WEIGHTS", 3, "no pictures there"),
+        ("upscale empty -o out -m WEIGHTS", 3, "no pictures in empty"),
         ("health --port 1", 1, "does not answer"),
     ],
 )
