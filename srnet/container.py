@@ -13,10 +13,10 @@ from typing import Any
 
 import PIL.Image
 
-from srnet import pngchunks, pngcolour, webp
+from srnet import avif, pngchunks, pngcolour, webp
 from srnet.exif import upright, with_sides_swapped
 from srnet.notes import NO_NOTES, Notes, of_picture
-from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, quiet_pillow
+from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, as_read, quiet_pillow
 from srnet.pixels import resolution
 from srnet.structure import check_scans, check_tiles, gif_extent, later_pages
 from srnet.xmp import upright as upright_xmp
@@ -27,7 +27,7 @@ _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
 _BITS, _CHANNELS, _PLANAR = 258, 277, 284
 _NO_TEXT = ("transparency", "dpi", "icc_profile", "default_image", "duration", "loop")
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
-DESCRIPTIVE = (
+_DESCRIPTIVE = (
     *(269, 270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 33432),
     *(0x4746, 0x4749),  # a rating
     *range(0x9C9B, 0x9CA0),  # what Windows calls title, comment, author, keywords and subject
@@ -67,6 +67,7 @@ class Header:
     height: int
     frames: int = 1
     depth: int = 8  # bits per sample that decoding will keep, 8 or 16
+    cut: bool = False  # to 8 bits from 16, by decoding
     grey: bool = False
     alpha: bool = False
     lossless: bool = False  # WebP that lost nothing; other formats do not say
@@ -117,17 +118,17 @@ def open_picture(data: bytes) -> Source:
     if (factor := clear_factor(pil)) > 1:
         pil.info["transparency"] *= factor
     _check_parts(pil, data)
-    exif, orientation = upright(pngchunks.exif(data) if kind == "PNG" else raw_exif(pil))
+    exif, orientation = _exif_of(pil, data)
     if orientation >= 5:
         width, height = height, width
-    if tiff_turn(pil) >= 5:
-        exif = with_sides_swapped(exif)
+    deep, composed = _deep(pil, data), is_composed(kind, frames, pil)
     header = Header(
         kind,
         width,
         height,
         frames,
-        depth=16 if _deep(pil, data) and not is_composed(kind, frames, pil) else 8,
+        depth=16 if deep and not composed else 8,
+        cut=deep and composed,
         grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info or not covered,
         lossless=webp.is_lossless(data),
@@ -171,6 +172,8 @@ def tiff_turn(pil: Any) -> int:
 def _check_parts(pil: Any, data: bytes) -> None:
     if pil.format == "PNG":
         pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
+    if pil.format == "AVIF" and "icc_profile" not in pil.info:
+        pil.info |= {"icc_profile": found} if (found := avif.profile(data)) else {}
     if pil.format in ("JPEG", "MPO"):
         check_scans(data)
     if pil.format == "TIFF":
@@ -211,9 +214,15 @@ def size_of(path: Path) -> tuple[int, int]:
             return header.height, header.width
         quiet_pillow()
         pil: Any = PIL.Image.open(file, formats=[kind])
-        _, orientation = upright(pngchunks.exif(view) if kind == "PNG" else raw_exif(pil))
+        _, orientation = _exif_of(pil, view)
         width, height = pil.size
         return (width, height) if orientation >= 5 else (height, width)
+
+
+def _exif_of(pil: Any, data: bytes | mmap.mmap) -> tuple[bytes | None, int]:
+    """The block of the picture when it stands upright, and the orientation still to be applied."""
+    exif, orientation = upright(pngchunks.exif(data) if pil.format == "PNG" else raw_exif(pil))
+    return (with_sides_swapped(exif) if tiff_turn(pil) >= 5 else exif), orientation
 
 
 def _deep(pil: Any, data: bytes) -> bool:
@@ -254,13 +263,20 @@ def fitting(exif: bytes | None, most: int) -> bytes | None:
 def _essence(found: PIL.Image.Exif) -> bytes | None:
     """A block of what describes the picture, without thumbnail and maker notes."""
     kept = PIL.Image.Exif()
-    kept.update({tag: found[tag] for tag in DESCRIPTIVE if tag in found})
+    kept.update(described(found))
     for group in (EXIF_IFD, GPS_IFD):
         kept.get_ifd(group).update(described(found, group))
     return kept.tobytes() if len(kept) else None
 
 
-def described(exif: PIL.Image.Exif, group: int) -> dict[int, Any]:
-    """The tags of the EXIF or GPS directory that still mean something in another file."""
-    # Offsets into the old file would be rubbish in a new one: maker notes are full of them.
-    return {k: v for k, v in exif.get_ifd(group).items() if k not in (_MAKER_NOTE, _INTEROP)}
+def described(exif: PIL.Image.Exif, group: int | None = None) -> dict[int, Any]:
+    """The tags that still mean something in another file: of the first directory, EXIF's or GPS's.
+
+    Offsets into the old file would be rubbish in a new one: maker notes are full of them.
+    """
+    if group is None:
+        kept = {tag: exif[tag] for tag in _DESCRIPTIVE if tag in exif}
+    else:
+        found = exif.get_ifd(group).items()
+        kept = {tag: value for tag, value in found if tag not in (_MAKER_NOTE, _INTEROP)}
+    return {tag: as_read(value) for tag, value in kept.items()}

@@ -23,7 +23,7 @@ from srnet import xmp
 from srnet.container import fitting
 from srnet.convert import coloured, eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
-from srnet.exif import sized, upright
+from srnet.exif import sized, upright, without_orientation
 from srnet.formats import FORMATS, PNG_LEVEL, SUBSAMPLINGS, check_fit, check_options
 from srnet.notes import NO_NOTES, jpeg_segments
 from srnet.pillow import FOREIGN, quiet_pillow
@@ -163,6 +163,15 @@ def _check_alike(frames: Sequence[Image]) -> Image:
     return frames[0]
 
 
+def _exif_for(name: str, exif: bytes | None) -> bytes:
+    """The block as Pillow takes it for a format; empty if there is none."""
+    if not exif:
+        return b""
+    if name == "avif":
+        return without_orientation(exif) or b""
+    return b"Exif\0\0" + exif if name == "jpeg" else exif
+
+
 def _written(
     frames: Sequence[Image], name: str, options: dict[str, Any], check: Callable[[], None]
 ) -> bytes:
@@ -179,11 +188,9 @@ def _written(
     if name == "tiff":
         return write_tiff(first, check)
     pictures = [to_pil(_bare(replace(eight_bit(frame), icc=None))) for frame in frames]
-    options = {**options, "icc_profile": first.icc, "exif": exif or b""}
+    options = {**options, "icc_profile": first.icc, "exif": _exif_for(name, exif)}
     if name in ("png", "jpeg") and first.dpi is not None:
         options["dpi"] = first.dpi
-    if name == "jpeg" and exif:
-        options["exif"] = b"Exif\0\0" + exif
     if name == "png":
         options["pnginfo"] = png_info(first)
     elif packet is not None:

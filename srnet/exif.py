@@ -12,30 +12,49 @@ _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _RESOLUTIONS = (0x011A, 0x011B)  # across and down
 _SHORT, _LONG = 3, 4
+_WHOLE = {1: "B", _SHORT: "H", _LONG: "I", 6: "b", 8: "h", 9: "i"}  # types of whole numbers
 _ORDERS = {b"II": "<", b"MM": ">"}
 
 
 def upright(exif: bytes | None) -> tuple[bytes | None, int]:
     """Reset the orientation tag: the changed block without prefix, and what the tag said.
 
-    A block that cannot be walked is dropped.
+    Of whatever type it is, as readers do not mind, and Pillow dies of one that is left to an
+    animation in AVIF. A block that cannot be walked as far as that tag is dropped.
     """
     if exif is None:
         return None, 1
-    block, value = bytearray(exif.removeprefix(b"Exif\0\0")), 1
+    block, value = bytearray(exif.removeprefix(b"Exif\0\0")), None
     try:
         order, first = _start(block)
         for entry, tag, kind in _entries(block, order, first):
-            if tag == _ORIENTATION and kind == _SHORT:
-                (value,) = struct.unpack_from(order + "H", block, entry + 8)
-                struct.pack_into(order + "H", block, entry + 8, 1)
-                break
+            if tag == _ORIENTATION:
+                said = struct.unpack_from(order + _WHOLE.get(kind, "x"), block, entry + 8)
+                value = value or next(iter(said), 1)
+                struct.pack_into(order + "HIHH", block, entry + 2, _SHORT, 1, 1, 0)
     except (KeyError, struct.error):
-        return None, 1
-    if not 2 <= value <= 8:
+        if value is None:
+            return None, 1
+    if value is None or not 2 <= value <= 8:
         return bytes(block), 1
     _leave_thumbnail(block, order, first)
     return (with_sides_swapped(bytes(block)) if value >= 5 else bytes(block)), value
+
+
+def without_orientation(exif: bytes) -> bytes | None:
+    """The block without that tag, for a writer that would make the block anew because of it."""
+    block = bytearray(exif)
+    try:
+        order, first = _start(block)
+        places = [(at, tag) for at, tag, _ in _entries(block, order, first)]
+    except (KeyError, struct.error):
+        return exif
+    kept = [bytes(block[at : at + 12]) for at, tag in places if tag != _ORIENTATION]
+    end = first + 2 + 12 * len(places)
+    rest = bytes(block[end : end + 4])  # where the next directory begins
+    body = struct.pack(order + "H", len(kept)) + b"".join(kept) + rest
+    block[first : end + 4] = body.ljust(len(block[first : end + 4]), b"\0")
+    return bytes(block) if kept else None
 
 
 def with_sides_swapped(exif: bytes | None) -> bytes | None:

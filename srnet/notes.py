@@ -21,7 +21,7 @@ MOST_TEXTS = 1000
 IPTC_TAG, RESOURCES_TAG = 33723, 34377  # of a TIFF
 _SEGMENT = 65_533  # bytes that one of a JPEG holds
 _PHOTOSHOP, _RESOURCE, _IPTC = b"Photoshop 3.0\0", b"8BIM", 0x0404
-_RAW = "Raw profile type "  # what ImageMagick calls other programs' data in a PNG
+RAW = "Raw profile type "  # what ImageMagick calls other programs' data in a PNG
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ def of_picture(pil: Any, texts: Iterator[tuple[str, str]]) -> Notes:
     iptc, left = _iptc(pil), MOST
     comment = None if pil.format == "PNG" else pil.info.get("comment")  # there it is any text
     for keyword, text in ((COMMENT, _decoded(comment)),) if comment else texts:
-        if keyword in (_RAW + "iptc", _RAW + "8bim"):
-            iptc = iptc or _from_hexadecimal(text)
-        elif not keyword.startswith(_RAW) and usable(keyword, text) and len(kept) < MOST_TEXTS:
+        if keyword in (RAW + "iptc", RAW + "8bim"):
+            body = raw_profile(text)
+            iptc = iptc or (body if _is_iptc(body) else _from_resources(body))
+        elif not keyword.startswith(RAW) and usable(keyword, text) and len(kept) < MOST_TEXTS:
             left -= len(text.encode())
             kept += [(keyword, text)] if left >= 0 else []
     return Notes(tuple(kept), iptc if iptc and len(iptc) <= MOST else None)
@@ -86,7 +87,7 @@ def png_texts(notes: Notes) -> Iterator[tuple[str, str]]:
         body = _resource(notes.iptc)
         digits = body.hex()
         lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
-        yield _RAW + "iptc", f"\niptc\n{len(body):8}\n{lines}\n"
+        yield RAW + "iptc", f"\niptc\n{len(body):8}\n{lines}\n"
 
 
 def jpeg_segments(notes: Notes) -> dict[str, bytes]:
@@ -129,13 +130,12 @@ def _is_iptc(found: object) -> TypeGuard[bytes]:
     return isinstance(found, bytes) and found[:1] == b"\x1c"
 
 
-def _from_hexadecimal(text: str) -> bytes | None:
-    """Of a raw profile: a name, a length and digits, each on lines of their own."""
+def raw_profile(text: str) -> bytes:
+    """What is in one: a name, a length and digits, each on lines of their own; empty if damaged."""
     try:
-        body = bytes.fromhex("".join(text.split("\n", 3)[3:]))
+        return bytes.fromhex("".join(text.split("\n", 3)[3:]))
     except ValueError:
-        return None
-    return body if _is_iptc(body) else _from_resources(body)
+        return b""
 
 
 def _resource(iptc: bytes) -> bytes:

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from typing import Any
 
 from PIL import ImageCms
 
@@ -53,6 +54,21 @@ class BoundedBytes(_Bounded, io.BytesIO):
 
 class BoundedFile(_Bounded, io.FileIO):
     """For headers only, so that its size is no excuse."""
+
+
+class _AsRead(str):
+    """A text of EXIF or TIFF, which Pillow reads as Latin-1 whatever it is, and writes as ASCII."""
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:  # noqa: ARG002
+        """The bytes it was read from, whatever is asked for."""
+        return super().encode("latin-1", "replace")
+
+
+def as_read(value: Any) -> Any:
+    """The value of a tag, of which Pillow then writes the texts with the bytes that it read."""
+    if isinstance(value, tuple):
+        return tuple(map(as_read, value))
+    return _AsRead(value) if isinstance(value, str) else value
 
 
 def quiet_pillow() -> None:

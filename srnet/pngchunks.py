@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from srnet.notes import MOST as MOST_TEXT
-from srnet.notes import MOST_TEXTS
+from srnet.notes import MOST_TEXTS, RAW, raw_profile
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
@@ -17,6 +17,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_DAMAGED = 8  # packed texts that break off
 _MOST_PACKED = 50  # that Pillow is given
 _XMP = PNG_KEYWORD + b"\0"
+_EXIF_HEAD, _XMP_HEAD = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"  # as a JPEG has them
 
 
 def bare_png(data: bytes) -> bytes:
@@ -38,9 +39,19 @@ def bare_png(data: bytes) -> bytes:
 
 
 def exif(data: bytes | mmap.mmap) -> bytes | None:
-    """PNG allows EXIF after the pixels, where Pillow sees it only after decoding."""
+    """PNG allows EXIF after the pixels, where Pillow sees it only after decoding.
+
+    Programs from before PNG had a place for it wrote it into a text.
+    """
     found = (data[start + 8 : end - 4] for k, start, end in chunks(data) if k == b"eXIf")
-    return next(found, None)
+    raw = (body for body in _raw(data, "exif", "APP1") if body.startswith(_EXIF_HEAD))
+    return next(found, None) or next(raw, None)
+
+
+def _raw(data: bytes | mmap.mmap, *names: str) -> Iterator[bytes]:
+    """The contents of raw profiles: other programs' data, as hexadecimal in a text."""
+    keywords = [RAW + name for name in names]
+    return (raw_profile(text) for keyword, text in texts(data) if keyword in keywords)
 
 
 def xmp(data: bytes) -> bytes | None:
@@ -57,10 +68,11 @@ def xmp(data: bytes) -> bytes | None:
         except zlib.error:  # damaged metadata is no reason to refuse the picture
             return None
         return usable(text[0]) if text else None
-    return None
+    raw = (body for body in _raw(data, "xmp", "APP1") if not body.startswith(_EXIF_HEAD))
+    return usable(next(raw, b"").removeprefix(_XMP_HEAD))
 
 
-def texts(data: bytes) -> Iterator[tuple[str, str]]:
+def texts(data: bytes | mmap.mmap) -> Iterator[tuple[str, str]]:
     """Keyword and text of what tells of the picture in words, before the pixels or after."""
     left = MOST_TEXT
     pause = MOST_TEXT // MOST_TEXTS  # what each costs, however short or damaged it is

@@ -1,4 +1,4 @@
-"""ICC profiles made here: for what a PNG says of its colours in other ways, and for grey in RGB.
+"""ICC profiles made here: for what a PNG or AVIF says of colours in codes, and for grey in RGB.
 
 Other formats have no cICP, gAMA or cHRM, and without them a picture has other colours. As a
 profile they travel along, and are converted where a profile is (PNG, third edition, section
@@ -131,7 +131,7 @@ def _coded(chunks: Mapping[bytes, bytes]) -> tuple[int, int] | None:
 def _icc(primaries: _Primaries, curve: bytes, grey: bool) -> bytes:
     matrix, adapted = _colorants(primaries)
     tags = {
-        b"desc": _text("From the chunks of a PNG"),
+        b"desc": _text("From the codes in a picture"),
         b"cprt": _text("No copyright"),
         b"wtpt": _xyz(_D50),
         b"chad": b"sf32" + bytes(4) + _fixed(adapted),

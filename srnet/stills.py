@@ -21,7 +21,7 @@ import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from srnet.container import DESCRIPTIVE, EXIF_IFD, GPS_IFD, described
+from srnet.container import EXIF_IFD, GPS_IFD, described
 from srnet.convert import coloured
 from srnet.notes import IPTC_TAG, png_texts
 from srnet.pillow import FOREIGN
@@ -172,6 +172,5 @@ def _described(exif: bytes) -> dict[int, Any]:
     """What an EXIF block says, as tags of a TIFF directory."""
     block = PIL.Image.Exif()
     block.load(exif)
-    found = {tag: block[tag] for tag in DESCRIPTIVE if tag in block}
     groups = {group: described(block, group) for group in (EXIF_IFD, GPS_IFD)}
-    return found | {group: tags for group, tags in groups.items() if tags}
+    return described(block) | {group: tags for group, tags in groups.items() if tags}

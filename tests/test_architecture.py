@@ -16,7 +16,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 LAYERS = [  # each may import from those before it, and from its own
     "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
     "files formats exif xmp notes pngcolour webp structure",
-    "pngchunks pillow",
+    "pngchunks pillow avif",
     "pixels",
     "container convert animation",
     "stills",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from srnet.errors import DecodeError
 from srnet.image import Image, decode, read_header
+from srnet.output import rounds_to_8_bit
 from tests.image.support import chunk, pillow
 
 KEEP, CLEAR, PREVIOUS = 0, 1, 2
@@ -118,6 +119,8 @@ def test_sixteen_bits_are_rounded(kind: int, bands: int) -> None:
     cover = (flat((0,) * bands, 8, np.uint16), 0, 0, KEEP, SOURCE)
     (only,) = decode(apng(kind, [cover, steps[0]], cover=True))
     assert at(only, 3, 3)[: len(wanted)] == wanted
+    for data in (apng(kind, steps), apng(kind, [cover, steps[0]], cover=True)):
+        assert rounds_to_8_bit(read_header(data, "x"), "png")  # and so it is told
 
 
 def gif(steps: list[tuple[int, int, int, int, int, int | None]]) -> bytes:

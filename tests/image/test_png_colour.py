@@ -83,7 +83,7 @@ def test_it_travels_along_as_a_profile(name: str, before: bytes) -> None:
     assert image.icc is not None
     assert decode(encode([image], name))[0].icc == image.icc
     told = ImageCms.ImageCmsProfile(io.BytesIO(image.icc))
-    assert ImageCms.getProfileDescription(told).strip() == "From the chunks of a PNG"
+    assert ImageCms.getProfileDescription(told).strip() == "From the codes in a picture"
 
 
 def test_sixteen_bits_have_it_too() -> None:
