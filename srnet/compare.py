@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, log10
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from srnet.bicubic import resize
+from srnet.convert import eight_bit, flattened, plain
 from srnet.errors import OptionError
 from srnet.image import Image
 from srnet.metrics import luma, psnr, ssim
 
 Array = npt.NDArray[Any]
+Corner = tuple[int, int]  # y, x
 
+_WHITE = (255, 255, 255)
 _GAP = 8  # pixels between panels
 _ZOOM = 4  # of the detail crops
 _APART = 4  # crops are this part of the longer side from each other: two eyes are one detail
+_STEPS = 4  # to the side of a crop: what is no larger than 3/4 of it lies whole within one
+_PART = 2**22  # pixels that are scored at a time: SSIM takes 140 bytes for each
+_FEWEST = 16  # rows of such a part
+_REACH = 5  # rows that SSIM looks at above and below one
 
 
 @dataclass(frozen=True)
@@ -35,81 +44,120 @@ def score(a: Image, b: Image) -> Score:
     Raises:
         OptionError: the sizes differ.
     """
-    x, y = (luma(rgb8(p) if p.alpha is not None else p.rgb) for p in (a, b))
-    dense = np.abs(rgb8(a).astype(np.int16) - rgb8(b)) if a.rgb.shape[:2] == b.rgb.shape[:2] else 0
-    return Score(psnr(x, y), ssim(x, y), int(np.max(dense)))
+    _check_sizes([a, b])
+    pair = [flattened(picture, _WHITE) for picture in (a, b)]
+    rows, parts = a.height, max(1, min(a.height * a.width // _PART, a.height // _FEWEST))
+    error, likeness, largest = 0.0, 0.0, 0
+    for i in range(parts):
+        top, bottom = rows * i // parts, rows * (i + 1) // parts
+        first, last = max(0, top - _REACH), min(rows, bottom + _REACH)
+        x, y = (luma(picture.rgb[first:last]) for picture in pair)
+        own = slice(top - first, bottom - first)
+        error += (bottom - top) * 10 ** (-psnr(x[own], y[own]) / 10)
+        likeness += (last - first - 2 * _REACH) * ssim(x, y)
+        change = _change(*(picture.rgb[top:bottom] for picture in pair))
+        largest = max(largest, int(change.max()))
+    mean = -10 * log10(error / rows) if error else inf
+    return Score(mean, likeness / (rows - 2 * _REACH), largest)
 
 
 def side_by_side(panels: list[Image], crops: int = 3, crop: int = 64) -> Image:
     """Panels of one size in a row, and under each the same detail crops, enlarged 4x.
 
     The crops are where the first two panels differ most, a quarter of the longer side from each
-    other while there is room for that, and do not overlap.
+    other while there is room for that. They do not overlap, but where fewer would fit than are
+    wanted: there it is by a quarter at most. The sheet has the profile of the panels; if theirs
+    differ, its colours are those of sRGB.
 
     Raises:
         OptionError: the sizes differ, or there are fewer than two panels.
     """
-    pictures = [rgb8(panel) for panel in panels]
-    if len({picture.shape for picture in pictures}) != 1 or len(pictures) < 2:
-        raise OptionError("a comparison needs at least two pictures of the same size")
-    height, width = pictures[0].shape[:2]
+    _check_sizes(panels)
+    pictures = [eight_bit(flattened(panel, _WHITE)) for panel in in_one_space(panels)]
+    height, width = pictures[0].height, pictures[0].width
     edge = min(crop, height, width)
-    places = _places(pictures[0], pictures[1], crops, edge)
-    columns = []
-    for picture in pictures:
-        details = [_enlarged(picture[y : y + edge, x : x + edge]) for y, x in places]
-        columns.append(_stack([picture, _row(details)] if details else [picture]))
-    return Image(_row(columns))
+    places = _places(pictures[0].rgb, pictures[1].rgb, crops, edge)
+    side = edge * _ZOOM
+    across = max(width, len(places) * (side + _GAP) - _GAP)
+    down = height + (_GAP + side if places else 0)
+    bands = max(picture.rgb.shape[2] for picture in pictures)  # grey stays grey, as its profile is
+    sheet = np.full((down, len(pictures) * (across + _GAP) - _GAP, bands), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        column = sheet[:, i * (across + _GAP) :]
+        column[:height, :width] = picture.rgb
+        for j, (y, x) in enumerate(places):
+            left = j * (side + _GAP)
+            detail = _enlarged(picture.rgb[y : y + edge, x : x + edge])
+            column[height + _GAP :, left : left + side] = detail
+    return Image(sheet, icc=pictures[0].icc)
 
 
-def rgb8(image: Image) -> npt.NDArray[np.uint8]:
-    """Any picture as uint8 ``(H, W, 3)``, transparent parts over white."""
-    rgb = image.rgb.astype(np.float32) / np.iinfo(image.rgb.dtype).max
-    if image.alpha is not None:
-        alpha = image.alpha.astype(np.float32)[..., None] / np.iinfo(image.alpha.dtype).max
-        rgb = rgb * alpha + (1 - alpha)
-    whole = np.broadcast_to(rgb, (*rgb.shape[:2], 3))
-    return np.rint(whole * 255).astype(np.uint8)
+def in_one_space(pictures: Sequence[Image]) -> list[Image]:
+    """The pictures as they are, or, if their profiles differ, all of them in sRGB."""
+    if len({picture.icc for picture in pictures}) == 1:
+        return list(pictures)
+    return [plain(picture, deep=False) for picture in pictures]
 
 
-def _places(a: Array, b: Array, count: int, edge: int) -> list[tuple[int, int]]:
-    """Corners of the windows with the largest mean difference, apart while there is room."""
-    difference = np.abs(a.astype(np.float32) - b).mean(axis=2)
-    rows, columns = difference.shape[0] // edge, difference.shape[1] // edge
-    cells = difference[: rows * edge, : columns * edge].reshape(rows, edge, columns, edge)
-    order = np.argsort(cells.mean(axis=(1, 3)), axis=None)[::-1]
-    places = [(int(i) // columns * edge, int(i) % columns * edge) for i in order]
-    apart = max(difference.shape) // _APART
-    chosen: list[tuple[int, int]] = []
-    for place in places:
-        far = all(max(abs(place[0] - y), abs(place[1] - x)) >= apart for y, x in chosen)
-        if far and len(chosen) < count:
-            chosen.append(place)
-    near = [place for place in places if place not in chosen]
-    return (chosen + near)[:count]
+def _check_sizes(pictures: Sequence[Image]) -> None:
+    if len({picture.rgb.shape[:2] for picture in pictures}) != 1 or len(pictures) < 2:
+        raise OptionError("a comparison needs at least two pictures of the same size")
+
+
+def _change(a: Array, b: Array) -> npt.NDArray[np.int16]:
+    """How far samples are from each other, in 8-bit levels."""
+    x, y = (eight_bit(Image(samples)).rgb.astype(np.int16) for samples in (a, b))
+    change: npt.NDArray[np.int16] = np.abs(x - y)
+    return change
+
+
+def _places(a: Array, b: Array, count: int, edge: int) -> list[Corner]:
+    """Corners of the windows that differ most, apart while there is room.
+
+    They are looked for in small steps. Where those found leave no room for all that are wanted,
+    steps as large as a window use it better.
+    """
+    far = max(edge, max(a.shape[:2]) // _APART)
+    found = _chosen(a, b, count, edge, max(1, edge // _STEPS), (far, edge))
+    if len(found) == count:
+        return found
+    tight = _chosen(a, b, count, edge, edge, (far, edge, edge - edge // 4))
+    return max(found, tight, key=len)
+
+
+def _chosen(
+    a: Array, b: Array, count: int, edge: int, step: int, distances: Sequence[int]
+) -> list[Corner]:
+    """The most different windows first; those of the next distance when no more have the last."""
+    ys, xs = (_starts(length, edge, step) for length in a.shape[:2])
+    rows = np.stack([_change(a[y : y + edge], b[y : y + edge]).sum(axis=(0, 2)) for y in ys])
+    totals = np.stack([rows[:, x : x + edge].sum(axis=1) for x in xs], axis=1)
+    chosen: list[Corner] = []
+    for apart in distances:
+        free = totals.copy()
+        for corner in chosen:
+            free[_near(corner, ys, xs, apart)] = -1
+        while len(chosen) < count and free.max() >= 0:
+            i, j = np.unravel_index(free.argmax(), free.shape)
+            chosen.append((int(ys[i]), int(xs[j])))
+            free[_near(chosen[-1], ys, xs, apart)] = -1
+    return chosen
+
+
+def _near(corner: Corner, ys: Array, xs: Array, apart: int) -> tuple[Array, ...]:
+    """Which windows begin less than so many pixels from one, down and across."""
+    return np.ix_(np.abs(ys - corner[0]) < apart, np.abs(xs - corner[1]) < apart)
+
+
+def _starts(length: int, edge: int, step: int) -> npt.NDArray[np.int64]:
+    """Where windows begin along a side; the last one ends at the border, whatever the step."""
+    last = length - edge
+    return np.array([*range(0, last, step), last])
 
 
 def _enlarged(picture: Array) -> Array:
     """Pixels as squares, so that nothing is smoothed away."""
     return picture.repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
-
-
-def _stack(parts: list[Array]) -> Array:
-    """Parts under each other, left-aligned on white."""
-    width = max(part.shape[1] for part in parts)
-    height = sum(part.shape[0] + _GAP for part in parts) - _GAP
-    sheet = np.full((height, width, 3), 255, np.uint8)
-    y = 0
-    for part in parts:
-        sheet[y : y + part.shape[0], : part.shape[1]] = part
-        y += part.shape[0] + _GAP
-    return sheet
-
-
-def _row(columns: list[Array]) -> Array:
-    gap = np.full((columns[0].shape[0], _GAP, 3), 255, np.uint8)
-    parts = [part for column in columns for part in (column, gap)][:-1]
-    return np.concatenate(parts, axis=1)
 
 
 def same_size(image: Image, height: int, width: int) -> Image:
@@ -125,4 +173,5 @@ def same_size(image: Image, height: int, width: int) -> Image:
             f"pictures of {image.width} x {image.height} and {width} x {height} pixels differ in "
             "shape: crop one of them to compare them"
         )
-    return Image(resize(rgb8(image), height, width))
+    visible = eight_bit(flattened(image, _WHITE))
+    return Image(resize(visible.rgb, height, width), icc=image.icc)

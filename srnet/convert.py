@@ -52,7 +52,10 @@ def flattened(image: Image, background: tuple[int, int, int]) -> Image:
     """Lay the picture over a colour, in the encoded space as browsers do."""
     if image.alpha is None:
         return image
-    alphas, image = image.alpha, coloured(image) if len(set(background)) > 1 else image
+    if len(set(background)) > 1:
+        image = coloured(image)
+    alphas = image.alpha  # not before: with the colour it may have become one of 8 bits
+    assert alphas is not None
     full = int(np.iinfo(image.rgb.dtype).max)
     bands = image.rgb.shape[2]
     below = np.array(background[:bands], np.uint32) * (full // 255)

@@ -15,6 +15,9 @@ from srnet.cli import app, main
 from srnet.compare import same_size, score, side_by_side
 from srnet.errors import OptionError
 from srnet.image import Image, decode, encode
+from srnet.metrics import luma, psnr, ssim
+from srnet.options import Options
+from srnet.pngchunks import SIGNATURE
 from tests.image.support import chunk, png
 
 
@@ -161,3 +164,41 @@ def test_pictures_of_two_spaces_are_compared_in_one(
     assert plain not in err
     assert main(["compare", kept, kept]) == 0
     assert "sRGB" not in capsys.readouterr().err
+
+
+def test_large_pictures_are_scored_in_parts(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = rng.integers(0, 200, (173, 40, 3), dtype=np.uint8)
+    b = a + rng.integers(0, 9, a.shape, dtype=np.uint8)
+    b[100] += 30
+    whole = score(Image(a), Image(b))
+    assert whole.psnr == pytest.approx(psnr(luma(a), luma(b)), abs=1e-9)
+    assert whole.ssim == pytest.approx(ssim(luma(a), luma(b)), abs=1e-12)
+    for pixels in (1, 1000, 3000):
+        monkeypatch.setattr("srnet.compare._PART", pixels)
+        parts = score(Image(a), Image(b))
+        assert parts.psnr == pytest.approx(whole.psnr, abs=1e-9)
+        assert parts.ssim == pytest.approx(whole.ssim, abs=1e-12)
+        assert parts.largest == whole.largest
+        assert score(Image(a), Image(a)).psnr == float("inf")
+
+
+def test_results_of_upscale_are_not_too_large(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of files that are nothing but a header: only what is within the limit is decoded."""
+    most = Options().max_pixels
+    for width, said in (
+        (most // 20_000, "damaged"),
+        (most // 20_000 + 1, "of at most 500.0: crop"),
+    ):
+        shape = struct.pack(">IIBBBBB", width, 20_000, 1, 0, 0, 0, 0)
+        path = tmp_path / f"{width}.png"
+        path.write_bytes(
+            SIGNATURE + chunk(b"IHDR", shape) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+        )
+        assert main(["compare", str(path), str(path)]) == 1
+        error = capsys.readouterr().err
+        assert said in error
+        assert "raise the limit" not in error

@@ -11,7 +11,7 @@ import typer
 
 from srnet.cli.console import print_json, say
 from srnet.cli.options import argument, flag, option
-from srnet.errors import OptionError, OutputError
+from srnet.errors import OptionError, OutputError, TooLargeError
 
 if TYPE_CHECKING:
     from srnet.compare import Score
@@ -81,12 +81,10 @@ def _check(output: Path | None, crops: int, overwrite: bool) -> None:
 
 
 def _in_one_space(paths: Sequence[Path], pictures: list[Image]) -> list[Image]:
-    """The pictures as they are, or, if their profiles differ, all of them in sRGB."""
-    from srnet.convert import plain
+    """The pictures in one space; it says which of them had to be converted."""
+    from srnet.compare import in_one_space
 
-    if len({picture.icc for picture in pictures}) == 1:
-        return pictures
-    found = [plain(picture, deep=False) for picture in pictures]
+    found = in_one_space(pictures)
     for path, before, after in zip(paths, pictures, found, strict=True):
         if before.rgb is not after.rgb:
             say(f"srnet: {path}: compared in sRGB, as their colour profiles differ")
@@ -127,9 +125,21 @@ def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
 
 
 def _read(path: Path) -> Image:
-    from srnet.image import decode, read_file
+    """The first frame; whatever ``srnet upscale`` writes by itself is not too large."""
+    from srnet.image import decode, read_file, read_header
+    from srnet.options import Options
 
-    picture = decode(read_file(path), str(path))[0]
+    data, most = read_file(path), Options.max_pixels
+    header = read_header(data, str(path))
+    pixels = header.width * header.height * header.frames
+    if pixels > most:  # `decode` would advise to raise the limit, for which there is no option here
+        frames = f" in {header.frames} frames" if header.frames > 1 else ""
+        raise TooLargeError(
+            f"{path} has {header.width} x {header.height} pixels{frames}, {pixels / 1e6:.1f} "
+            f"megapixels of at most {most / 1e6:.1f}: crop the same part out of each of the "
+            "pictures, and compare those"
+        )
+    picture = decode(data, str(path), most)[0]
     if not picture.opaque:
         say(f"srnet: {path}: transparent parts count as white")
     return picture

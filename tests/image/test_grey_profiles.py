@@ -11,6 +11,7 @@ import pytest
 from PIL import ImageCms
 
 from srnet import pngcolour
+from srnet.convert import flattened
 from srnet.image import Image, decode, encode
 from tests.image.support import chunk, png
 
@@ -82,6 +83,16 @@ def test_a_profile_of_another_kind_turns_into_srgb() -> None:
     found = decode(encode([grey], "webp", lossless=True))[0]
     assert found.icc is None
     assert np.abs(found.rgb[0, 0].astype(int) - 119).max() <= 2
+
+
+def test_and_is_then_mixed_with_a_colour_in_the_depth_that_it_has() -> None:
+    icc = bytearray(linear_grey())
+    icc[20:24] = b"Lab "
+    half = np.full((16, 16), 32_768, np.uint16)
+    found = flattened(Image(half[..., None], half, bytes(icc)), (255, 0, 0))
+    assert (found.rgb.dtype, found.icc) == (np.uint8, None)
+    wanted = [(119 + 255) / 2, 119 / 2, 119 / 2]
+    assert np.abs(found.rgb[0, 0] - wanted).max() <= 2
 
 
 @pytest.mark.parametrize("cut", [0, 100, 131, 140, 200])
