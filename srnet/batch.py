@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from srnet import tiles
 from srnet.errors import (
     Cancelled,
     DeviceError,
@@ -69,8 +70,10 @@ def run(
     tiles at work and the files being encoded are finished, and the report is ``interrupted``.
 
     Raises:
+        OptionError: a tile that is too small for this model.
         SRNetError: the network cannot run at all.
     """
+    _check_tile(upscaler, options)
     works = [Work(job, upscaler, options, existing) for job in jobs]
     line = _Line(in_flight, listener)
     start = time.perf_counter()
@@ -82,6 +85,7 @@ def preview(
     jobs: Sequence[Job], upscaler: Upscaler, options: Options, *, existing: Existing = "refuse"
 ) -> Report:
     """What :func:`run` would do, from the headers; nothing is written."""
+    _check_tile(upscaler, options)
     works = [Work(job, upscaler, options, existing) for job in jobs]
     for work in works:
         if work.status == "pending":
@@ -92,6 +96,17 @@ def preview(
                 work.status, work.error = "failed", str(error)
         work.seconds.clear()
     return Report([work.row() for work in works], dry_run=True)
+
+
+def _check_tile(upscaler: Upscaler, options: Options) -> None:
+    """Refuse a tile that is too small for the model, also where no picture needs more than one.
+
+    Else it would hang on the pictures, and on their order, what becomes of a run. Which networks
+    run is known with a factor only; those of other sizes are looked at picture by picture.
+    """
+    if (options.width, options.height, options.fit) == (None, None, None):
+        for engine in upscaler.plan(1, 1, options):  # for a picture just too large for one tile
+            tiles.plan(options.tile + 1, 1, options.tile, engine.card.halo)
 
 
 @dataclass(eq=False)

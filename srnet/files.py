@@ -1,4 +1,4 @@
-"""Files to disk, whole or not at all."""
+"""Files to disk, whole or not at all; what else can be wrong with writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from srnet.errors import OutputError
+from srnet.errors import OptionError, OutputError
 
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # what file systems say that have none
 
@@ -36,10 +36,40 @@ def write_atomic(path: Path, data: bytes | memoryview, *, parents: bool = False)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path} ({error.strerror or error}): check the folder, its "
-            "permissions and the free space"
-        ) from error
+        cure = "check the folder, its permissions and the free space"
+        if error.errno == errno.ENAMETOOLONG:
+            cure = "choose a shorter name"
+        raise OutputError(f"cannot write {path} ({error.strerror or error}): {cure}") from error
+
+
+def check_name(path: Path) -> None:
+    """Refuse at once what nothing can be called, before Python or all the work fails of it.
+
+    Raises:
+        OptionError: the name is too long for the disk.
+    """
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OptionError(f"{path} is a longer name than files can have: check it") from error
+
+
+def check_free(path: Path, cure: str, *, overwrite: bool = False) -> None:
+    """Refuse at once a file that cannot be made, or not anew unless that is wanted.
+
+    Raises:
+        OptionError: see :func:`check_name`.
+        OutputError: something is there; the message ends with ``cure``.
+    """
+    check_name(path)
+    if not overwrite and os.path.lexists(path):
+        raise OutputError(f"{path} exists: {cure}")
+
+
+def no_output(error: OSError) -> OutputError:
+    """What to raise where standard output takes nothing more, as on a full disk."""
+    return OutputError(f"cannot write to standard output: {error.strerror or error}")
 
 
 def _created(part: Path, old: Path) -> BinaryIO:

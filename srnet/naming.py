@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,9 @@ from srnet.options import Options
 from srnet.output import output_format
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
+# Kinds of files that are taken from folders: no pipes or devices. Of 0, see `_mode`, reading
+# will tell why.
+_READABLE = (stat.S_IFREG, stat.S_IFLNK, 0)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def find(inputs: Sequence[Path], leave_out: Iterable[Path] = ()) -> tuple[list[F
     A named file is always taken. Folders are searched through and through, sorted by name,
     for suffixes of pictures; hidden files and folders and the folders ``leave_out`` are
     passed by, and links to folders are ignored. A folder that cannot be read is taken
-    as if it were a file, so that reading it gives the reason.
+    as if it were a file, so that reading it gives the reason; so is a picture in a folder
+    that may be listed, but not entered.
 
     Raises:
         OptionError: an input is missing.
@@ -99,15 +104,23 @@ def _walk(root: Path, skipped: set[str]) -> Iterator[Found | Path]:
             if not name.startswith(".") and os.path.realpath(here / name) not in skipped
         )
         for name in folders:
-            if (here / name).is_symlink():  # may lead in a circle, or out of the tree
+            if stat.S_ISLNK(_mode(here / name)):  # may lead in a circle, or out of the tree
                 yield here / name
         for name in sorted(files):
             path = here / name
             picture = path.suffix.lower() in SUFFIXES and not name.startswith(".")
-            usable = picture and (path.is_file() or path.is_symlink())  # no pipes or devices
+            usable = picture and stat.S_IFMT(_mode(path)) in _READABLE
             yield Found(path, here.relative_to(root), named=False) if usable else path
     for path in unreadable:
         yield Found(path, path.parent.relative_to(root) if path != root else Path(), named=False)
+
+
+def _mode(path: Path) -> int:
+    """What kind of file it is; 0 where that may not be looked at."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
 
 
 def check_pattern(pattern: str, fields: Mapping[str, str]) -> None:
@@ -143,7 +156,8 @@ def plan(
 
     A target keeps the suffix of its source where that says the right format. ``fields`` has
     the values of {scale} and {model}; ``residuals`` is a folder for pictures of what the
-    network added. Earlier results of the same command among the inputs are left out.
+    network added. Earlier results and residuals of the same command among the inputs are left
+    out.
 
     Raises:
         OptionError: a wrong pattern, or two pictures with one target.
@@ -152,10 +166,12 @@ def plan(
     check_pattern(pattern, values)
     jobs = [_job(item, folder, options, pattern, values, residuals) for item in found]
     maker = {_key(job.target): job for job in jobs if job.target}
+    added = {_key(job.residual) for job in jobs if job.residual}
     kept = []
     for item, job in zip(found, jobs, strict=True):
         other = maker.get(_key(item.path), job)
-        if item.named or other is job or _same(other.target, job.target):
+        made = other is not job and not _same(other.target, job.target)
+        if item.named or not (made or _key(item.path) in added):
             kept.append(job)
     refuse_clashes(kept)
     return kept
@@ -252,9 +268,9 @@ def result_format(path: Path, options: Options) -> str:
     """
     if options.format is not None:
         return options.format
-    if not path.is_file():
-        return "png"
     try:
+        if not path.is_file():
+            return "png"
         with path.open("rb") as file:
             kind, frames = format_of(file.read(SIGNATURE)) or "", 1
         if kind in ("GIF", "AVIF"):  # a still or an animation: the formats differ

@@ -8,8 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from srnet.engine import TorchEngine, Turnstile
-from srnet.errors import OptionError, OutputError
-from srnet.image import format_for, read_file, write_atomic
+from srnet.errors import OptionError
+from srnet.files import check_free, write_atomic
+from srnet.image import format_for, read_file
 from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.options import Options, OptionWords
 from srnet.upscaler import Progress, Upscaler
@@ -93,8 +94,7 @@ def upscale(
                 "bytes there is srnet.load(...)(picture)"
             )
     source, target = Path(source), Path(target)
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists: choose another name, or pass overwrite=True")
+    check_free(target, "choose another name, or pass overwrite=True", overwrite=overwrite)
     options.setdefault("format", format_for(target))
     upscaler = load(model, device=device, precision=precision, engine=engine, **options)
     data = upscaler.upscale_bytes(read_file(source), name=str(source), progress=progress)

@@ -22,7 +22,8 @@ from srnet.enlarge import (
     with_channels,
     without_colour,
 )
-from srnet.errors import OptionError, OutputError, TooLargeError
+from srnet.errors import OptionError, TooLargeError
+from srnet.files import check_free, write_atomic
 from srnet.image import (
     FORMATS,
     Header,
@@ -32,7 +33,6 @@ from srnet.image import (
     decode,
     read_file,
     read_header,
-    write_atomic,
 )
 from srnet.kinds import from_kind, to_kind
 from srnet.metrics import consistency
@@ -105,8 +105,7 @@ class Upscaler:
         suffix = FORMATS[output_format(frames[0].format, len(frames), options)].suffix
         factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
         target = path.with_name(f"{path.stem}_x{factor:.3g}{suffix}")
-        if target.exists():
-            raise OutputError(f"{target} exists: move it away, or use srnet.upscale(input, output)")
+        check_free(target, "move it away, or use srnet.upscale(input, output)")
         write_atomic(target, write(self.run(frames, options, progress), options))
         return target
 
@@ -139,14 +138,16 @@ class Upscaler:
         Raises:
             TooLargeError: more output or intermediate pixels than ``max_pixels``.
         """
-        height, width = self.size(header.height, header.width, options)
+        end = self.size(header.height, header.width, options)
         reached = prod(e.card.scale for e in self.plan(header.height, header.width, options))
-        pixels = max(height * width, header.height * header.width * reached**2) * header.frames
+        most = max(end, (header.height * reached, header.width * reached), key=prod)
+        pixels = prod(most) * header.frames
         if pixels > options.max_pixels:
+            what = "the result" if most == end else f"what is then shrunk to {end[1]} x {end[0]}"
             frames = f", {header.frames} frames" if header.frames > 1 else ""
             raise TooLargeError(
-                f"the result would have {pixels / 1e6:,.6g} megapixels "
-                f"({width} x {height}{frames}); the limit is "
+                f"{what} would have {pixels / 1e6:,.6g} megapixels "
+                f"({most[1]} x {most[0]}{frames}); the limit is "
                 f"{options.max_pixels / 1e6:,.6g}: choose a smaller scale or raise the limit "
                 "(--max-megapixels; max_pixels in Python)"
             )
@@ -182,8 +183,7 @@ class Upscaler:
         ``progress`` is told after each batch, or frame without a network, how many are done and how
         many there are; an exception raised in it stops the work.
         """
-        total = sum(self._count(f, options) for f in frames)
-        tell = _counter(total, progress)
+        tell = _counter(sum(self._count(f, options) for f in frames), progress)
         return [self._enlarge(frame, options, tell) for frame in frames]
 
     def run_with_residual(

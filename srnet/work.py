@@ -13,7 +13,9 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
+from srnet.enlarge import count_batches
 from srnet.errors import OutputError, PictureError, SRNetError
+from srnet.files import no_output
 from srnet.image import (
     Header,
     Image,
@@ -73,6 +75,11 @@ class Work:
             self._refuse(f"{target} is the input itself: choose another -o, or use --overwrite")
         elif self.existing == "refuse":
             self._refuse(f"{target} exists: {_CURE}")
+        elif self.from_pipe:
+            self._refuse(
+                f"{target} exists, and --skip-existing cannot tell the size that the picture of "
+                "a pipe would get: use --overwrite, or choose another output"
+            )
         elif _size_there(target) != (size := self._size_to_make()):
             self._refuse(
                 f"{target} exists, but not with the {size[1]} x {size[0]} pixels that this run "
@@ -108,7 +115,8 @@ class Work:
         """Read the file, and what its header says of the work.
 
         Raises:
-            SRNetError: it cannot be read, or is too large, or the size cannot be reached.
+            SRNetError: it cannot be read, or is too large, or the size cannot be reached, or
+                its tiles would be too small.
         """
         source = self.job.source
         with self.timed("decode"):
@@ -116,6 +124,7 @@ class Work:
             self.header = header = read_header(data, text(source))
             self.upscaler.check_output(header, self.options)
         engines = self.upscaler.plan(header.height, header.width, self.options)
+        count_batches(header.height, header.width, engines, self.options)  # as far as that goes
         self.models = tuple(e.card.name for e in engines)
         self.size = self.upscaler.size(header.height, header.width, self.options)
         area = header.height * header.width
@@ -266,6 +275,6 @@ def _store(path: Path | None, data: bytes) -> None:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
-            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+            raise no_output(error) from error
     else:
         write_atomic(path, data, parents=True)

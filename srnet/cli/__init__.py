@@ -16,7 +16,7 @@ import typer
 from srnet import __version__
 from srnet.cli import calibrate, compare, data, evaluate, export, info, serve, study, train, upscale
 from srnet.cli.access import as_owner, by_me
-from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say
+from srnet.cli.console import FAILED, INTERRUPTED, UNUSABLE, say, tell
 from srnet.errors import (
     Cancelled,
     DataError,
@@ -64,6 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # OpenVINO does without its converter where there is none: half of the time of its
         # import, and what would report over the network is not even loaded
         sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    code = _run(given)
+    if given is None and code == INTERRUPTED:  # all is said: one more must not change the code
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    return code
+
+
+def _run(given: Sequence[str] | None) -> int:
     debug = os.environ.get("SRNET_DEBUG") == "1"
     if debug:
         logging.basicConfig()
@@ -126,7 +134,7 @@ def _value_of(names: Sequence[str], given: Sequence[str]) -> str | None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"srnet {__version__}")
+        tell(f"srnet {__version__}")
         raise typer.Exit
 
 

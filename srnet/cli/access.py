@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from srnet.errors import OptionError
+from srnet.files import check_name
 
 
 def check_writable(folder: Path, option: str = "-o") -> None:
@@ -14,6 +15,7 @@ def check_writable(folder: Path, option: str = "-o") -> None:
     Raises:
         OptionError: the message says why, and names ``option``.
     """
+    check_name(folder)
     reason = why_not_writable(folder)
     if reason is not None:
         raise OptionError(f"{reason}: choose another {option}")

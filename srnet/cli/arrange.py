@@ -11,6 +11,7 @@ from srnet.cli.access import check_writable
 from srnet.cli.console import say
 from srnet.cli.options import STREAM
 from srnet.errors import OptionError
+from srnet.files import check_name
 from srnet.image import FORMATS, SUFFIXES, check_options, format_for
 from srnet.naming import Job, check_present, find, plan, refuse_clashes, residual_name
 from srnet.options import Options
@@ -31,6 +32,8 @@ def arrange(
     Raises:
         OptionError: inputs are missing, or inputs and output do not go together.
     """
+    for name in (*inputs, output or STREAM):
+        check_name(Path(name))
     if residuals is not None:
         check_writable(residuals, "--residual")
     if STREAM in inputs or output == STREAM or _names_file(output, inputs):
@@ -92,6 +95,8 @@ def _single(
         check_present([source])
     if output in (None, STREAM):
         target, kind = None, options.format
+        if sys.stdout is None:
+            raise OptionError("standard output is closed: give -o FILE, or redirect it")
         if sys.stdout.isatty():
             raise OptionError("standard output is a terminal: give -o FILE, or redirect it")
     elif _names_file(output, inputs):
@@ -119,6 +124,8 @@ def _format_for(output: str) -> str:
 
 
 def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise OptionError("standard input is closed: redirect a picture into it")
     if sys.stdin.isatty():
         raise OptionError("standard input is a terminal: redirect a picture into it")
     return sys.stdin.buffer.read()

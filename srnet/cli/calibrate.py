@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from srnet.cli.console import tell
 from srnet.cli.options import argument, option
 from srnet.errors import OptionError
 
@@ -47,4 +46,4 @@ def calibrate(
         raise OptionError(f"--turns must be 0 or more, not {turns}")
     for path in [path for name in models for path in find(name)]:
         count = calibrate(path, pictures, graphics, steps, turns)
-        typer.echo(f"{path}: ranges for int8 from {count} pictures")
+        tell(f"{path}: ranges for int8 from {count} pictures")

@@ -7,11 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from srnet.cli.console import print_json, say
+from srnet.cli.console import print_json, say, tell
 from srnet.cli.options import argument, flag, option
-from srnet.errors import OptionError, OutputError, TooLargeError
+from srnet.errors import OptionError, TooLargeError
+from srnet.files import check_free
 
 if TYPE_CHECKING:
     from srnet.compare import Score
@@ -62,9 +61,9 @@ def compare(
         print_json({**found, "resized": resized})
         return
     for name, s in figures.items():
-        typer.echo(f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, largest {s.largest} levels")
+        tell(f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, largest {s.largest} levels")
     if output is not None:
-        typer.echo(f"wrote {output}")
+        tell(f"wrote {output}")
 
 
 def _check(output: Path | None, crops: int, overwrite: bool) -> None:
@@ -76,8 +75,7 @@ def _check(output: Path | None, crops: int, overwrite: bool) -> None:
     if output is None:
         return
     format_for(output)
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists: choose another --output, or pass --overwrite")
+    check_free(output, "choose another --output, or pass --overwrite", overwrite=overwrite)
 
 
 def _in_one_space(paths: Sequence[Path], pictures: list[Image]) -> list[Image]:

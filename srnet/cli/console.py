@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from srnet.errors import OutputError
+from srnet.files import no_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -31,9 +35,31 @@ def shown(text: str) -> str:
     )
 
 
+@contextmanager
+def _to_standard_output() -> Iterator[None]:
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # typer ends in silence: whoever read has seen enough
+    except OSError as error:
+        raise no_output(error) from error
+
+
+def tell(text: str, *, end: bool = True) -> None:
+    """What was asked for, on standard output; ``end`` ends the line.
+
+    Raises:
+        OutputError: nothing more can be written there.
+    """
+    with _to_standard_output():
+        typer.echo(text, nl=end)
+
+
 def print_json(found: Any) -> None:
     """Figures on standard output; what is no number of JSON, as of equal pictures, is null."""
-    typer.echo(json.dumps(_finite(found), indent=1, allow_nan=False))
+    tell(json.dumps(_finite(found), indent=1, allow_nan=False))
 
 
 def _finite(found: Any) -> Any:
@@ -78,7 +104,7 @@ def print_plan(report: Report) -> None:
     """Print what would be done with each picture, and what would be left out."""
     for row in report.rows:
         if row.status in ("planned", "skipped"):
-            typer.echo(shown(summary(row)))
+            tell(shown(summary(row)))
 
 
 def conclude(report: Report, places: Sequence[str], *, overwrite: bool, quiet: bool) -> int:
@@ -197,7 +223,8 @@ def print_table(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDE
-    console.print(table)
+    with _to_standard_output():
+        console.print(table)
 
 
 @contextmanager

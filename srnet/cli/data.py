@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srnet.cli.console import FAILED, say
+from srnet.cli.console import FAILED, say, tell
 from srnet.cli.options import argument, flag, option
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def _summarize(results: list[Result], rows: list[dict[str, str]]) -> None:
 
     counts = Counter(result.outcome for result in results)
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    typer.echo(f"{len(results)} pictures of Debian packages: {told or 'none in the manifest'}")
+    tell(f"{len(results)} pictures of Debian packages: {told or 'none in the manifest'}")
     rest = Counter(row["source"] for row in rows if not row["source"].startswith(PREFIX))
     if rest:
-        typer.echo(f"{rest.total()} pictures are not in Debian; their repositories:")
+        tell(f"{rest.total()} pictures are not in Debian; their repositories:")
     for source, count in sorted(rest.items()):
-        typer.echo(f"{count:5d}  https://github.com/{source.split(' ')[0]}")
+        tell(f"{count:5d}  https://github.com/{source.split(' ')[0]}")
 
 
 def _refuse_alike(output: Path, folders: list[Path]) -> None:
@@ -92,4 +92,4 @@ def _refuse_alike(output: Path, folders: list[Path]) -> None:
     if found:
         say(f"srnet: {len(found)} pictures show what they must not: take them out")
         raise typer.Exit(FAILED)
-    typer.echo(f"none of them shows any of {len(forbidden)} pictures")
+    tell(f"none of them shows any of {len(forbidden)} pictures")

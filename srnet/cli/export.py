@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from srnet.cli.access import check_writable
+from srnet.cli.console import tell
 from srnet.cli.options import argument, flag, option
-from srnet.errors import OptionError, OutputError
+from srnet.errors import OptionError
+from srnet.files import check_free
 
 
 def export(
@@ -35,11 +35,10 @@ def export(
     target = output or Path(weights.stem + ".onnx")
     if target.suffix != ".onnx":
         raise OptionError(f"--output: call it {target.name}.onnx, or runtimes will not know it")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists: choose another --output, or pass --overwrite")
+    check_free(target, "choose another --output, or pass --overwrite", overwrite=overwrite)
     check_writable(target.parent, "--output")
     difference = export_onnx(weights, target)
-    typer.echo(
+    tell(
         f"wrote {target}: differs from PyTorch by at most {difference:.1e} of full scale "
         f"on {len(SHAPES)} shapes"
     )

@@ -9,9 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from srnet.cli.console import print_json, shown
+from srnet.cli.console import print_json, shown, tell
 from srnet.cli.options import argument, flag
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def info(
 
     files = list(shipped().values()) if model is None else find(model)
     if markdown:
-        typer.echo(weights_readme(files), nl=False)
+        tell(weights_readme(files), end=False)
         return
     cards = {path: read_card(path) for path in files}
     if as_json:
@@ -50,11 +48,11 @@ def info(
     for device in _devices():
         automatic = "--device auto takes it; " if device["auto"] else ""
         automatic += f"--engine auto is {device['engine']}, "
-        typer.echo(
+        tell(
             f"{device['name']}: {device['hardware']} "
             f"({automatic}--precision auto is {device['precision']} on it)"
         )
-    typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
+    tell(", ".join(f"{name} {version}" for name, version in versions().items()))
 
 
 def _print_models(cards: dict[Path, Card]) -> None:
@@ -67,7 +65,7 @@ def _print_models(cards: dict[Path, Card]) -> None:
     from srnet.modelcard import parameters
 
     if not cards:
-        typer.echo("no models came with this copy of srnet: give weights files to --model")
+        tell("no models came with this copy of srnet: give weights files to --model")
         return
     columns = ("model", "scale", "parameters", "version", "made for", "licence", "hours", "halo")
     table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -85,7 +83,7 @@ def _print_models(cards: dict[Path, Card]) -> None:
         if card.metrics:
             scores = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
             text = shown(f"{card.name}: {scores}")
-            typer.echo(textwrap.fill(text, Console().width, subsequent_indent="    "))
+            tell(textwrap.fill(text, Console().width, subsequent_indent="    "))
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ def format_name(text: str) -> str:
 
 def pixels(megapixels: float) -> int:
     """``--max-megapixels``, in pixels."""
-    if not 0 < megapixels < inf:  # also refuses NaN
-        raise OptionError(f"--max-megapixels must be above 0, not {megapixels:g}")
+    if not 1e-6 <= megapixels < inf:  # a pixel; also refuses NaN
+        raise OptionError(f"--max-megapixels must be at least 0.000001, not {megapixels:g}")
     return int(megapixels * 1e6)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from srnet.cli.console import say
+from srnet.cli.console import say, tell
 from srnet.cli.options import flag, option
 from srnet.errors import OptionError, SetupError, SRNetError
 
@@ -105,7 +103,7 @@ def _print(settings: Settings) -> None:
     width = max(len(f"{name}={value}") for name, value, _, _ in rows)
     for name, value, unit, meaning in rows:
         note = f"{meaning} [{unit}]" if unit else meaning
-        typer.echo(f"{f'{name}={value}':{width}}  # {note}")
+        tell(f"{f'{name}={value}':{width}}  # {note}")
 
 
 def health(
@@ -131,7 +129,7 @@ def health(
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://{host}:{number}/readyz", timeout=_WAIT) as answer:
-            typer.echo(answer.read(100).decode("ascii", "replace").strip())
+            tell(answer.read(100).decode("ascii", "replace").strip())
     except urllib.error.HTTPError as error:
         raise SRNetError(f"the service is not ready (status {error.code})") from error
     except OSError as error:

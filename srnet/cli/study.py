@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from srnet.cli.console import say
+from srnet.cli.console import say, tell
 from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError
 
@@ -48,4 +48,4 @@ def residual(
     shown = show or find_pictures(held_out)[:3]
     tables = study(photographs, held_out, output, shown=shown, work=work, quick=quick, report=say)
     for name, table in tables.items():
-        typer.echo(f"{name}\n\n{table}\n")
+        tell(f"{name}\n\n{table}\n")

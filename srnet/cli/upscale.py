@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srnet.cli.access import check_writable
-from srnet.cli.console import conclude, print_plan, watch
-from srnet.cli.options import RUN, STREAM, Device, Engine, Precision, argument, flag, option
+from srnet.cli.console import conclude, watch
+from srnet.cli.options import RUN, Device, Engine, Precision, argument, flag, option
 from srnet.cli.parse import box, colour, format_name, pixels
+from srnet.cli.publish import check_outputs, check_run, publish
+from srnet.cli.stopping import interrupted_once
 from srnet.errors import OptionError
 from srnet.weights import DEFAULT_FAMILY
 
@@ -215,16 +216,16 @@ def upscale(
         max_pixels=pixels(max_megapixels),
     )
     existing = _existing(overwrite, skip_existing)
-    _check_run(jobs, report, as_json, dry_run)
+    check_run(jobs, report, as_json, dry_run)
     upscaler = load(model, device=device, precision=precision, engine=engine)
     work, ignored = arrange(inputs, output, upscaler, options, name, model, residual)
-    _check_outputs(work, report, as_json)
-    result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
+    check_outputs(work, report, as_json)
     settings = {"model": model, "device": device, "precision": precision, "engine": engine}
     settings |= {"jobs": jobs, "existing": existing} | asdict(options)
-    result = replace(result, ignored=ignored, settings={**settings, "ran": _ran(upscaler)})
-    _publish(result, report, as_json, plan=dry_run and not quiet)
-    raise typer.Exit(conclude(result, inputs, overwrite=overwrite, quiet=quiet))
+    with interrupted_once():
+        result = _done(work, upscaler, options, existing, jobs, quiet, dry_run)
+        result = replace(result, ignored=ignored, settings={**settings, "ran": _ran(upscaler)})
+        raise typer.Exit(_account(result, inputs, report, as_json, overwrite, quiet))
 
 
 def _done(
@@ -247,48 +248,28 @@ def _done(
         return run(work, upscaler, options, existing=existing, threads=threads, listener=listener)
 
 
+def _account(
+    result: Report,
+    inputs: Sequence[str],
+    report: str | None,
+    as_json: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> int:
+    """Write and print how it went; the exit code comes back."""
+    try:
+        publish(result, report, as_json, plan=result.dry_run and not quiet)
+    finally:  # what became of the pictures is told also where the report fails
+        code = conclude(result, inputs, overwrite=overwrite, quiet=quiet)
+    return code
+
+
 def _ran(upscaler: Upscaler) -> dict[str, str]:
     """Engine and precision of each network, also where the settings leave the choice to us."""
     return {e.card.name: e.kind for e in upscaler.engines.values() if e.kind}
-
-
-def _check_outputs(work: Sequence[Job], report: str | None, as_json: bool) -> None:
-    from srnet.naming import is_touched
-
-    wanted = "--report -" if report == STREAM else "--json" if as_json else None
-    if wanted and any(job.target is None for job in work):
-        raise OptionError(f"{wanted} and the picture cannot both go to standard output")
-    if report not in (None, STREAM) and is_touched(Path(report), work):
-        raise OptionError(f"--report: {report} is a picture of this run: choose another name")
 
 
 def _existing(overwrite: bool, skip: bool) -> Existing:
     if overwrite and skip:
         raise OptionError("give --overwrite or --skip-existing, not both")
     return "replace" if overwrite else "skip" if skip else "refuse"
-
-
-def _check_run(jobs: int, report: str | None, as_json: bool, dry_run: bool) -> None:
-    if jobs < 1:
-        raise OptionError(f"--jobs must be at least 1, not {jobs}")
-    if report == STREAM and as_json:
-        raise OptionError("--report - and --json are the same: give one of them")
-    if report is None or report == STREAM:
-        return
-    if dry_run:
-        raise OptionError("--dry-run writes nothing: take --report - for standard output")
-    path = Path(report)
-    if path.exists() and not path.is_file():
-        raise OptionError(f"--report: {path} is there and no file: choose another name")
-    check_writable(path.parent, "--report")
-
-
-def _publish(result: Report, report: str | None, as_json: bool, *, plan: bool) -> None:
-    from srnet.image import write_atomic
-
-    if report is not None and report != STREAM:
-        write_atomic(Path(report), result.to_json().encode("ascii"), parents=True)
-    if as_json or report == STREAM:
-        typer.echo(result.to_json())
-    elif plan:
-        print_plan(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,17 @@ def test_skipping_an_input_that_cannot_be_read_is_a_failure(tmp_path, fake_engin
     (row,) = run([job], Upscaler([fake_engine()]), Options(), existing="skip").rows
     assert row.status == "failed"
     assert "000.png cannot be decoded" in row.error
+
+
+def test_skipping_cannot_check_a_pipe_and_says_so(tmp_path, fake_engine):
+    (job,) = jobs_for(tmp_path, tmp_path / "out", 1)
+    run([job], Upscaler([fake_engine()]), Options())
+    job.source.unlink()
+    os.mkfifo(job.source)
+    for act in (preview, run):  # which do not wait for it
+        (row,) = act([job], Upscaler([fake_engine()]), Options(), existing="skip").rows
+        assert row.status == "refused"
+        assert "exists, and --skip-existing cannot tell the size" in row.error
 
 
 @pytest.mark.parametrize("existing", ["refuse", "skip"])

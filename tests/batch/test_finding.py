@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import PIL.Image
 import pytest
@@ -83,6 +84,28 @@ def test_find_reports_an_unreadable_folder_as_a_failure(tmp_path, monkeypatch, f
     assert [f.path.name for f in found] == ["a.png", "locked"]
     report = run(plan(found, tmp_path / "out", Options()), Upscaler([fake_engine()]), Options())
     assert [row.status for row in report.rows] == ["done", "failed"]
+
+
+def test_a_folder_that_may_be_listed_but_not_entered_costs_its_own_pictures_only(
+    tmp_path, monkeypatch, fake_engine
+):
+    for name in ("closed/b.png", "closed/deep/c.png", "ok/a.png"):
+        picture(tmp_path / "in" / name)
+    for name in ("stat", "open"):
+        real = getattr(Path, name)
+
+        def refuse(path, *arguments, real=real, **more):
+            if "closed" in path.parts[:-1]:
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *arguments, **more)
+
+        monkeypatch.setattr(Path, name, refuse)
+    found, ignored = find([tmp_path / "in"])
+    assert [f.path.name for f in found] == ["b.png", "c.png", "a.png"]
+    assert not ignored
+    report = run(plan(found, tmp_path / "out", Options()), Upscaler([fake_engine()]), Options())
+    assert [row.status for row in report.rows] == ["failed", "failed", "done"]
+    assert report.rows[0].error == f"cannot read {found[0].path}: Permission denied"
 
 
 def test_find_takes_pictures_of_several_views(tmp_path):

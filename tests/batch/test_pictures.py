@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from srnet.batch import run
-from srnet.errors import DeviceError
+from srnet.batch import preview, run
+from srnet.errors import DeviceError, OptionError
 from srnet.image import decode, encode, from_array
 from srnet.naming import Job
 from srnet.options import Options
+from srnet.tiles import least
 from srnet.upscaler import Upscaler
 from tests.batch.support import Log, Slow, jobs_for, names, picture
 
@@ -113,6 +115,39 @@ def test_a_network_that_cannot_run_ends_the_run_at_once(tmp_path, fake_engine):
         run(jobs_for(tmp_path, tmp_path / "out", 20), Upscaler([engine]), Options())
     assert engine.batches == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def sizes(tmp_path):
+    """Jobs of which one fits into a tile, in both orders."""
+    jobs = [
+        Job(picture(tmp_path / f"{height}.png", height, 2), tmp_path / "out" / f"{height}.png")
+        for height in (2, 100)
+    ]
+    return jobs, jobs[::-1]
+
+
+def test_too_small_a_tile_is_refused_whichever_picture_comes_first(tmp_path, fake_engine, sizes):
+    engine = fake_engine()
+    options = Options(tile=least(engine.card.halo) - 1)
+    for jobs in (*sizes, sizes[0][:1]):
+        for act in (preview, run):
+            with pytest.raises(OptionError, match=r"a tile of .* pixels is too small"):
+                act(jobs, Upscaler([engine]), options)
+    assert not (tmp_path / "out").exists()
+    assert run(sizes[0], Upscaler([engine]), replace(options, strength=0)).count("done") == 2
+
+
+def test_where_the_networks_hang_on_the_picture_a_tile_fails_what_it_is_too_small_for(
+    tmp_path, fake_engine, sizes
+):
+    engine = fake_engine()
+    options = Options(tile=least(engine.card.halo) - 1, width=4)
+    for jobs in sizes:
+        for act, good in ((preview, "planned"), (run, "done")):
+            report = act(jobs, Upscaler([engine]), options, existing="replace")
+            found = {row.input_size: row.status for row in report.rows}
+            assert found == {(2, 2): good, (2, 100): "failed"}
 
 
 def test_a_device_that_fails_later_fails_one_picture(tmp_path, fake_engine):

@@ -119,6 +119,16 @@ def test_results_beside_their_inputs_are_not_taken_for_inputs_again(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("out", ["out", "in"])
+def test_residuals_beside_their_inputs_are_not_taken_for_inputs_again(tmp_path, out):
+    for name in ("a.png", "a.png.residual.png", "b.png"):
+        picture(tmp_path / "in" / name)
+    found, _ = find([tmp_path / "in"], [tmp_path / out, tmp_path / "in"])
+    assert len(found) == 3
+    jobs = plan(found, tmp_path / out, PNG, residuals=tmp_path / "in")
+    assert [job.source.name for job in jobs] == ["a.png", "b.png"]
+
+
 def test_in_place_is_no_clash(tmp_path):
     picture(tmp_path / "a.png")
     assert targets(["a.png"], tmp_path) == ["a.png"]

@@ -25,6 +25,17 @@ from srnet.upscaler import Upscaler
 from tests.upscaler.support import png
 
 
+def test_what_passes_the_limit_is_named_by_its_own_size(fake_engine: type) -> None:
+    data, up = png(np.zeros((40, 60), np.uint8)), Upscaler([fake_engine()])
+    with pytest.raises(TooLargeError) as caught:
+        up.upscale_bytes(data, Options(scale=1.1, max_pixels=5000))
+    assert str(caught.value).startswith(
+        "what is then shrunk to 66 x 44 would have 0.0096 megapixels (120 x 80); the limit is 0.005"
+    )
+    with pytest.raises(TooLargeError, match=r"^the result would have 0.0096 .* \(120 x 80\)"):
+        up.upscale_bytes(data, Options(scale=2, max_pixels=5000))
+
+
 @pytest.mark.parametrize(
     ("options", "size", "runs"),
     [

@@ -1,0 +1,54 @@
+"""Paths that a result cannot have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+import srnet
+from srnet.errors import OptionError, OutputError
+from srnet.options import Options
+from srnet.upscaler import Upscaler
+
+LONG = "x" * 300
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    PIL.Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def test_too_long_a_name_is_refused_first(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srnet.product, "load", None)
+    for overwrite in (False, True):
+        with pytest.raises(OptionError, match="is a longer name than files can have"):
+            srnet.upscale(source, source.with_name(f"{LONG}.png"), overwrite=overwrite)
+
+
+def test_too_long_a_name_in_a_new_folder_needs_no_other_cure(
+    source: Path, tiny_weights: dict[int, Path]
+) -> None:
+    with pytest.raises(OutputError, match=r"\(File name too long\): choose a shorter name"):
+        srnet.upscale(source, source.parent / "new" / f"{LONG}.png", model=tiny_weights[2])
+
+
+def test_a_name_that_becomes_too_long_beside_its_input(source: Path, fake_engine: type) -> None:
+    source = source.rename(source.with_name("y" * 251 + ".png"))
+    with pytest.raises(OptionError, match=r"y_x2\.png is a longer name than files can have"):
+        Upscaler([fake_engine()])(source)
+
+
+def test_a_link_to_nothing_is_something_there(
+    source: Path, tiny_weights: dict[int, Path], fake_engine: type
+) -> None:
+    link = source.with_name("a_x2.png")
+    link.symlink_to("nowhere.png")
+    with pytest.raises(OutputError, match=r"a_x2\.png exists: choose another name"):
+        srnet.upscale(source, link)
+    with pytest.raises(OutputError, match=r"a_x2\.png exists: move it away"):
+        Upscaler([fake_engine()])(source, Options())
+    assert srnet.upscale(source, link, model=tiny_weights[2], overwrite=True) == link
+    assert not link.is_symlink()
