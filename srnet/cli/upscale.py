@@ -78,7 +78,7 @@ def upscale(
         str | None, option("WxH", "Box in pixels; the result is as large as fits.", panel=_SIZE)
     ] = None,
     max_megapixels: Annotated[
-        float, option("NUMBER", "Refuse larger results; any number above 0.", panel=_SIZE)
+        float, option("NUMBER", "Refuse larger results.", panel=_SIZE)
     ] = 500.0,
     format_: Annotated[
         str | None,
