@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from server import memory, room
+from server import folders, memory, room
 from server.app import create_app
 from server.ending import CUT, LATEST_DRAIN, OVER, WRITTEN
 from server.prompt import HEAD, prompt
@@ -53,7 +53,9 @@ def run(settings: Settings, upscalers: Mapping[str, Upscaler] | None = None) -> 
     for sentence in room.lacking(settings):
         log.warning(sentence)
     with _only_one(settings.data_dir):
-        Store(settings.data_dir).close()  # a damaged one is told of before anything starts
+        # What is damaged is told of before anything starts.
+        Store(settings.data_dir).close()
+        folders.clear_spool(settings.data_dir)
         app = create_app(settings, upscalers)
         service: Service = app.state.service
         with _bound(settings) as listener:
@@ -176,7 +178,7 @@ def _end_in(seconds: float) -> None:
 def _only_one(folder: Path) -> Iterator[None]:
     """Hold the data folder: two servers on one would run each other's jobs."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(folders.ALONE, parents=True, exist_ok=True)
         file = (folder / "lock").open("w")
     except OSError as error:
         raise OptionError(

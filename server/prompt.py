@@ -6,7 +6,13 @@ What is no HTTP gets a problem for an answer, like everything else that is wrong
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import logging
+import socket
+import sys
+import termios
+from contextlib import suppress
 
 import h11
 from starlette.types import Scope
@@ -17,10 +23,13 @@ from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
 from server.settings import Settings
 
+log = logging.getLogger("srnet.server")
+
 HEAD = 1 << 15  # bytes before the body of a request: what is longer by a piece is refused
 _PIECE = 1 << 13  # bytes that are looked at before it is the turn of others
 _CROWDED = "crowded"
 _HURRY = 2.0  # seconds that those may say nothing
+_SO_NWRITE = 0x1024  # of macOS: bytes that the other side has not taken
 
 
 class _Prompt(H11Protocol, asyncio.BufferedProtocol):
@@ -59,17 +68,24 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._wait_for(self.transport.get_write_buffer_size())
+        self._wait_for(self._left())
+
+    def _left(self) -> int:
+        """Bytes that were not taken: the kernel keeps megabytes, and asks for more by a third."""
+        in_kernel = _unsent(self.transport.get_extra_info("socket"))
+        return self.transport.get_write_buffer_size() + in_kernel
 
     def _wait_for(self, left: int) -> None:
         """Cut off who takes nothing of it: to close would wait until all was taken."""
 
         def look() -> None:
-            now = self.transport.get_write_buffer_size()
+            now = self._left()
             if now < left:
                 self._wait_for(now)
-            else:
-                self.transport.abort()
+                return
+            who = self.client[0] if self.client else "somebody"
+            log.info("cut off %s, who took nothing of an answer for %g s", who, self.seconds)
+            self.transport.abort()
 
         self._untaken = self.loop.call_later(self.seconds, look)
 
@@ -119,6 +135,17 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
         if self._untaken is not None:
             self._untaken.cancel()
             self._untaken = None
+
+
+def _unsent(connection: socket.socket | None) -> int:
+    """Bytes that the kernel holds for the other side; 0 where it does not tell."""
+    if connection is not None:
+        with suppress(OSError):
+            if sys.platform == "darwin":
+                return connection.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+            told = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+            return int.from_bytes(told, sys.byteorder)
+    return 0
 
 
 def crowded(scope: Scope) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from server import memory
+from server import folders, memory
 from server.ending import CHECKPOINT, CLOSED, Ending
 from server.gate import Gate
 from server.metrics import Metrics
@@ -47,7 +47,7 @@ class Service:
         self.upscalers = dict(upscalers)
         self.metrics = Metrics()
         self.gate = Gate(settings.running, settings.waiting)
-        self.spool = settings.data_dir / "spool"
+        self.spool = settings.data_dir / folders.SPOOL
         self.opened = asyncio.Event()  # once the models are loaded
         self.failure: Exception | None = None  # why they cannot be
         self.ending = Ending(settings.grace_seconds)
@@ -69,9 +69,7 @@ class Service:
     async def start(self) -> None:
         """Make the folders, and load the weights while the service answers already."""
         self._loop = asyncio.get_running_loop()
-        self.spool.mkdir(parents=True, exist_ok=True)
-        for left in self.spool.iterdir():
-            left.unlink()  # of a process that was killed
+        folders.clear_spool(self.settings.data_dir)
         self._spawn(self._warm_up())
         self._spawn(self._trim())
 

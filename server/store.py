@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from server import folders
 from srnet.errors import SetupError
 
 ROW = 4096  # bytes on disk of a row and its part of the index, about
@@ -98,27 +99,33 @@ class Store:
     """The jobs of one folder. Blocking, safe to use from several threads.
 
     Raises:
-        SetupError: the file that lists them is damaged, or no such file.
+        SetupError: the file that lists them is damaged, or no such file, or the folder is none.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "jobs"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folders.make(self._folder)
         self._lock = threading.Lock()
         path = folder / "jobs.sqlite3"
-        self._database = sqlite3.connect(path, check_same_thread=False)
         try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL}")
-            self._database.executescript(_SCHEMA)
-            self._sweep()
+            self._database = sqlite3.connect(path, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._database.close()
+                raise
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            self._database.close()
             raise SetupError(
                 f"{path} cannot be used ({error}): if it is damaged, move it away together with "
                 f"{self._folder}; the jobs in it are lost"
             ) from error
+
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL}")
+        self._database.executescript(_SCHEMA)
+        self._sweep()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -213,11 +220,12 @@ class Store:
     def _sweep(self) -> None:
         """Remove what a killed process left: half-written files, and those of no job."""
         known = {job.id: job for job in self._select("1")}
-        for path in self._folder.iterdir():
+
+        def wanted(path: Path) -> bool:
             job = known.get(path.name.split(".")[0])
-            wanted = job is not None and path in (self.input(job.id), self.result(job.id))
-            if not wanted:
-                path.unlink()
+            return job is not None and path in (self.input(job.id), self.result(job.id))
+
+        folders.clear(self._folder, wanted)
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -193,7 +193,10 @@ def test_damaged_list_of_jobs_is_one_clear_error(
 
 
 def test_start_that_fails_is_no_exit_code_3(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "spool").write_text("not a folder")
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("server.service.Service.start", fail)
     with pytest.raises(SetupError, match="could not start"):
         run(Settings(data_dir=tmp_path, port=0), {})
 

@@ -2,6 +2,7 @@
 
 const KEY = "srnet-key";
 const TRIES = 6; // a restart of the service takes less than these
+const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can carry
 const SILENCE_MS = 45_000; // after this long without a byte, ask again instead of listening
 
 /** What the service refused, in its own words (application/problem+json). */
@@ -17,31 +18,48 @@ export class Problem extends Error {
 
 let askForKey = async () => null; // (wasRefused) => key, or null when the person gives up
 let asking = null;
+const kept = sessionStorage.getItem(KEY) ?? "";
+let key = SENDABLE.test(kept) ? kept : "";
+const waiting = []; // for a key that works
 
 /** Say how to ask the person for an API key. */
 export function onKeyNeeded(ask) {
   askForKey = ask;
 }
 
-function key() {
-  return sessionStorage.getItem(KEY) ?? "";
+/** Wait until a key has been given with which the service answers. */
+export function keyWorks() {
+  return new Promise((resolve) => waiting.push(resolve));
 }
 
 function credentials() {
-  return key() ? { Authorization: `Bearer ${key()}` } : {};
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
+
+/** A key from the person; one that no request can carry is refused like a wrong one. */
+async function newKey(refused) {
+  const given = await askForKey(refused);
+  return !given || SENDABLE.test(given) ? given : newKey(true);
+}
+
+/** Keep a key, now that it has worked. */
+function keep(used) {
+  sessionStorage.setItem(KEY, used);
+  for (const goOn of waiting.splice(0)) goOn();
 }
 
 /** Try until the answer is not 401, asking for a key in between; several callers ask once. */
 async function withKey(attempt) {
   for (;;) {
-    const used = key();
+    const used = key;
     const answer = await attempt(credentials());
+    if (answer.status < 400 && used) keep(used);
     if (answer.status !== 401) return answer;
-    if (used !== key()) continue; // another caller got a new key meanwhile
-    asking ??= askForKey(used !== "").finally(() => (asking = null));
+    if (used !== key) continue; // another caller got a new key meanwhile
+    asking ??= newKey(used !== "").finally(() => (asking = null));
     const given = await asking;
     if (!given) throw new Problem(401, "This service needs an API key.");
-    sessionStorage.setItem(KEY, given);
+    key = given;
   }
 }
 
@@ -123,7 +141,24 @@ function send(path, body, headers, signal, onProgress) {
 const ENDED = new Set(["done", "failed", "cancelled"]);
 
 /** Whether an error stays when the request is made again; lost connections and proxies do not. */
-const lasting = (error) => error.status >= 400 && error.status < 500 && error.status !== 429;
+export const lasting = (error) => error.status >= 400 && error.status < 500 && error.status !== 429;
+
+/** A whole answer, as {blob, headers}; asked for again, with longer pauses, if it is lost. */
+export async function download(path, signal) {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      const answer = await request("GET", path, { signal });
+      const blob = await answer.blob().catch((error) => {
+        throw signal.aborted ? error : unreachable();
+      });
+      return { blob, headers: answer.headers };
+    } catch (error) {
+      if (signal.aborted || lasting(error) || failures > TRIES) throw error;
+      const told = Math.min(error.retryAfter ?? 0, 60);
+      await pause(1000 * (told || Math.min(2 ** failures, 10)), signal);
+    }
+  }
+}
 
 /** The states of a job, as they come, up to the last one. */
 export async function* follow(id, signal) {

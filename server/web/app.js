@@ -3,7 +3,7 @@
 // api.js talks to the service, queue.js keeps the pictures and runs them, list.js and detail.js
 // show them, viewer.js and gestures.js compare two pictures, options.js is the settings form.
 
-import { onKeyNeeded, pause, request } from "./api.js";
+import { keyWorks, lasting, onKeyNeeded, pause, request } from "./api.js";
 import { Detail } from "./detail.js";
 import { List } from "./list.js";
 import { Options } from "./options.js";
@@ -215,9 +215,10 @@ async function loadModels() {
       return;
     } catch (error) {
       banner(error.message);
-      if (error.status >= 400 && error.status !== 503) return;
+      if (error.status === 401) await keyWorks(); // the person may give it later
+      else if (lasting(error)) return;
+      else await pause(Math.max(MODELS_EVERY_MS, 1000 * Math.min(error.retryAfter ?? 0, 60)));
     }
-    await pause(MODELS_EVERY_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 // The pictures of this page and what becomes of them. No DOM here.
 
-import { Problem, createJob, follow, pause, pictureForm, request } from "./api.js";
+import { Problem, createJob, download, follow, pause, pictureForm, request } from "./api.js";
 
 const AT_ONCE = 2; // one at work and one waiting at the service, so that it is never idle
 const BUSY_TRIES = 40; // how often a picture that was refused for load is sent again
@@ -114,7 +114,7 @@ export class Queue {
       if (!(error instanceof Problem)) console.error(error); // a fault of this page
       const problem = error instanceof Problem ? error : new Problem(0, String(error.message));
       this.set(item, { state: "failed", error: problem, progress: 0, note: "" });
-      this.drop(item);
+      if (item.job?.state === "failed") this.drop(item); // else its result may be there still
     }
     this.pump();
   }
@@ -159,11 +159,9 @@ export class Queue {
       throw new Problem(status, words, { title: detail ? title : "", requestId });
     }
     this.set(item, { state: "fetching", progress: 1 });
-    const answer = await request("GET", `v1/jobs/${encodeURIComponent(job.id)}/result`, {
-      signal,
-    });
-    const name = nameOf(answer.headers.get("Content-Disposition")) || plainName(item);
-    const blob = await answer.blob();
+    const path = `v1/jobs/${encodeURIComponent(job.id)}/result`;
+    const { blob, headers } = await download(path, signal);
+    const name = nameOf(headers.get("Content-Disposition")) || plainName(item);
     signal.throwIfAborted();
     item.result = { url: URL.createObjectURL(blob), bytes: blob.size, name };
     this.set(item, { state: "done", progress: 1 });
@@ -203,6 +201,8 @@ export class Queue {
   }
 
   forget(item) {
+    // One whose result could not be fetched was kept until now.
+    if (item.state === "failed" && item.job?.state !== "failed") this.drop(item);
     if (item.result) URL.revokeObjectURL(item.result.url);
     item.result = null;
     revokePreviews(item);

@@ -3,9 +3,11 @@
 const SYMBOLS = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
 
 export function bytes(count) {
-  const unit = Object.keys(SYMBOLS).findLast((name) => count >= SYMBOLS[name]) ?? "B";
+  // What rounds to 1000 is 1 of the next unit.
+  const unit = Object.keys(SYMBOLS).findLast((name) => count >= 0.9995 * SYMBOLS[name]) ?? "B";
   const value = count / SYMBOLS[unit];
-  return `${unit === "B" ? value : value.toPrecision(value < 100 ? 2 : 3)} ${unit}`;
+  if (unit === "B") return `${value} B`;
+  return `${value < 99.5 ? value.toPrecision(2) : Math.round(value)} ${unit}`;
 }
 
 export function size(width, height) {
@@ -13,8 +15,9 @@ export function size(width, height) {
 }
 
 export function seconds(value) {
-  if (value >= 60) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} s`;
+  const whole = Math.round(value); // first, so that no minute has 60 s
+  if (whole >= 60) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${value < 9.95 ? value.toFixed(1) : whole} s`;
 }
 
 /** An agreement in dB, and the typical difference that it stands for. */

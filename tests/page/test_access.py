@@ -180,6 +180,80 @@ def test_a_service_that_is_gone(page: Page, picture: Path) -> None:
     page.finish()
 
 
+def test_a_result_that_is_lost_on_the_way_is_fetched_again(page: Page, picture: Path) -> None:
+    losses = [429, 502, "abort"]
+    deleted: list[str] = []
+
+    def lose(route: Any) -> None:
+        if not losses:
+            route.fallback()
+        elif (loss := losses.pop()) == "abort":
+            route.abort()
+        else:
+            route.fulfill(status=loss, headers={"Retry-After": "1"}, json={"detail": "full"})
+
+    def hear(request: Any) -> None:
+        if request.method == "DELETE":
+            assert losses == []
+            deleted.append(request.url)
+
+    page.at.route("**/result", lose)
+    page.at.on("request", hear)
+    page.add(picture)
+    page.go()
+    page.finish()
+    page.compared()
+    assert len(deleted) == 1
+
+
+def test_a_result_that_cannot_be_fetched_is_kept(page: Page, picture: Path) -> None:
+    deleted: list[str] = []
+    page.at.on("request", lambda one: one.method == "DELETE" and deleted.append(one.url))
+    page.at.route("**/result", lambda route: route.fulfill(status=404, json={"detail": "no"}))
+    page.add(picture)
+    page.go()
+    expect(page.rows("failed")).to_have_count(1)
+    assert deleted == []
+    with page.at.expect_request(lambda one: one.method == "DELETE"):  # nobody will want it now
+        page.at.get_by_role("button", name="Remove: hill.png").click()
+
+
+def test_models_are_asked_for_again_after_a_failure(page: Page) -> None:
+    failures = [429, 502]
+
+    def fail(route: Any) -> None:
+        route.fulfill(status=failures.pop(), body="") if failures else route.fallback()
+
+    page.at.route("**/v1/models", fail)
+    page.at.reload()
+    expect(page.at.locator("#banner")).to_contain_text("status 502")
+    expect(page.at.locator("#model")).to_have_value("photo", timeout=20_000)
+    expect(page.at.locator("#banner")).to_be_hidden()
+
+
+def test_a_key_may_be_given_later(browser: Any, tmp_path: Path, picture: Path) -> None:
+    context = browser.new_context()
+    for served in serve(tmp_path, api_keys=KEY):
+        page = Page(context, served.url)
+        dialog = page.at.get_by_role("dialog")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(page.at.locator("#banner")).to_contain_text("needs an API key")
+        page.add(picture)
+        page.go()
+        for wrong in ("\u200bcorrect horse", "wrong"):
+            dialog.get_by_label("Key").fill(wrong)
+            page.at.keyboard.press("Enter")
+            expect(dialog).to_contain_text("did not accept that key")
+            assert page.at.evaluate("sessionStorage.length") == 0
+        dialog.get_by_label("Key").fill(KEY)
+        page.at.keyboard.press("Enter")
+        expect(page.at.locator("#model")).to_have_value("photo")
+        expect(page.at.locator("#banner")).to_be_hidden()
+        page.finish()
+        assert page.faults == []
+    context.close()
+
+
 def test_an_api_key_is_asked_for(browser: Any, tmp_path: Path, picture: Path) -> None:
     context = browser.new_context()
     for served in serve(tmp_path, api_keys=KEY):

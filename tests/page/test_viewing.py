@@ -116,3 +116,17 @@ def test_what_was_added(page: Page, picture: Path) -> None:
     page.choose("Bicubic")
     page.compared()
     expect(page.at.locator("#caption")).to_be_hidden()
+
+
+def test_numbers_are_rounded_before_their_unit_is_chosen(page: Page) -> None:
+    def words(name: str, *numbers: float) -> list[str]:
+        given = [name, list(numbers)]
+        way = (
+            f"async ([name, numbers]) => numbers.map((await import('{page.at.url}text.js'))[name])"
+        )
+        return page.at.evaluate(way, given)
+
+    sizes = words("bytes", 999, 1000, 99_400, 99_700, 999_400, 999_600, 2e12)
+    assert sizes == ["999 B", "1.0 kB", "99 kB", "100 kB", "999 kB", "1.0 MB", "2000 GB"]
+    times = words("seconds", 1.23, 9.97, 59.4, 59.7, 119.7, 3599.8)
+    assert times == ["1.2 s", "10 s", "59 s", "1 min 0 s", "2 min 0 s", "60 min 0 s"]
