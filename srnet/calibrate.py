@@ -17,6 +17,7 @@ from srnet.basis import turned
 from srnet.bicubic import resize
 from srnet.card import Card
 from srnet.data import Pixels, find_pictures, read_rgb8
+from srnet.errors import DataError
 from srnet.quantise import measured
 from srnet.tune import tuned
 from srnet.weights import load, rounded, save
@@ -36,7 +37,7 @@ def calibrate(weights: Path, folder: Path, drawn: int, steps: int, turns: int = 
     Returns the number of pictures in all.
 
     Raises:
-        DataError: no pictures, or one that cannot be read.
+        DataError: no pictures, or one that cannot be read or is smaller than the scale.
         WeightsError: not a weights file.
     """
     net, card = load(weights)
@@ -54,7 +55,12 @@ def low_resolution(card: Card, folder: Path, drawn: int) -> Iterator[Pixels]:
     """Photographs and drawn pictures as the network was trained to see them."""
     rng = np.random.default_rng(_SEED)
     for file in find_pictures(folder):
-        yield _shrunk(read_rgb8(file), card, rng)
+        picture = read_rgb8(file)
+        if min(picture.shape[:2]) < card.scale:
+            raise DataError(
+                f"{file} is too small to be shrunk by {card.scale}: move it out of the folder"
+            )
+        yield _shrunk(picture, card, rng)
     for _ in range(drawn):
         side = _SIDE * card.scale
         yield _shrunk(graphics.draw(rng, side, side), card, rng)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from srnet.errors import WeightsError
 
@@ -22,6 +24,9 @@ Degradation = Literal["clean", "photo"]
 
 FORMAT = 2  # 1: the head read pixels less 1/2, see srnet.model.centred
 HALO_OF_BASE = {"bicubic": 2, "nearest": 0, "none": 0}  # low-resolution pixels
+NAME = "letters from A to Z, digits, -, _ and ., with a letter or a digit first"  # of a family
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-x([2-4])")
+_MOST = 2**63  # no whole number of a card comes near it
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,18 @@ class Card:
     turned: int = 0  # steps in which the basis of the blocks was found, see srnet.basis
     format: int = FORMAT  # how tensors are to be read
 
+    def __post_init__(self) -> None:
+        _check(
+            named(self.name, self.scale),
+            f"weights at x{self.scale} cannot be called {reprlib.repr(self.name)}: "
+            f"call them <family>-x{self.scale}, in {NAME}",
+        )
+        _check(  # with a smaller one, the seams of tiles show
+            self.halo >= self.net.halo,
+            f"the halo of {self.name} must be at least {self.net.halo}, not {self.halo}: "
+            "get the weights file anew",
+        )
+
     @property
     def scale(self) -> int:
         """Output pixels per input pixel, each way."""
@@ -138,11 +155,17 @@ class Card:
             fields["data"]["licences"] = tuple(fields["data"]["licences"])
             fields["data"] = _build(Data, fields["data"])
             return _build(cls, fields)
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
             raise WeightsError(
                 f"the card of the weights cannot be read ({error}); "
                 "the file may come from another version of srnet"
             ) from error
+
+
+def named(name: str, scale: int) -> bool:
+    """Whether it is ``<family>-x<scale>`` of plain letters: it becomes a part of names of files."""
+    found = _NAME.fullmatch(name)
+    return found is not None and int(found[1]) == scale
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -161,7 +184,26 @@ T = TypeVar("T")
 
 
 def _build(cls: type[T], fields: dict[str, Any]) -> T:
+    kinds = get_type_hints(cls)
+    for name, value in fields.items():
+        if name in kinds and not _fits(value, kinds[name]):
+            raise TypeError(f"{name} cannot be {reprlib.repr(value)}")
     return cls(**fields)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value read from JSON is of the kind that a field is declared as."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in inner
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(v, inner[1]) for v in value.values())
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, inner[0]) for v in value)
+    if kind is Any:  # a setting of a training
+        return value is None or isinstance(value, str | bool | int | float)
+    whole = type(value) is int and abs(value) < _MOST  # which True is not
+    return whole if kind is int else isinstance(value, kind) or (kind is float and whole)
 
 
 def _check(ok: bool, message: str) -> None:

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from srnet import degrade
 from srnet.bicubic import resize
 from srnet.data import find_pictures, read_rgb8
+from srnet.engine import TorchEngine
 from srnet.errors import DataError, OptionError
 from srnet.image import Image
 from srnet.metrics import luma, psnr, ssim
-from srnet.product import load
+from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.upscaler import Upscaler
 
 Pixels = npt.NDArray[np.uint8]
@@ -149,7 +150,10 @@ def validation(
         _measures(pair, pair.high, scale)
 
     def validate(weights: Path) -> dict[str, float]:
-        upscaler = load(str(weights), device=device, precision="float32")
+        if preferred(device):  # as ``--engine auto``; these weights never come again
+            upscaler = Upscaler([OpenVINOEngine(weights, device, "float32", keep=False)])
+        else:
+            upscaler = Upscaler([TorchEngine(weights, device, "float32")])
         row = mean(list(scores(upscaler, source(), scale)))
         return {
             "validation psnr": round(row.psnr, 3),

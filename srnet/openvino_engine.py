@@ -67,7 +67,8 @@ class OpenVINOEngine(LocalEngine):
 
     ``precision`` is as for :class:`srnet.engine.TorchEngine`: ``auto`` measures once, when the
     network is compiled, and the cache remembers. ``int8`` is never taken by itself, since it is
-    not within one level. Threads: ``OMP_NUM_THREADS``, as for PyTorch.
+    not within one level. Threads: ``OMP_NUM_THREADS``, as for PyTorch. Without ``keep`` the
+    compiled form is not kept, for weights that never come again.
 
     Raises:
         OptionError: not on the CPU, an unknown precision, or int8 and weights that were never
@@ -84,6 +85,7 @@ class OpenVINOEngine(LocalEngine):
         precision: str = "auto",
         turnstile: Turnstile | None = None,
         cache: Path | None = None,
+        keep: bool = True,
     ) -> None:
         super().__init__(weights, device, precision, turnstile)
         if device not in ("auto", "cpu"):
@@ -96,14 +98,15 @@ class OpenVINOEngine(LocalEngine):
             raise OptionError(
                 f"{self.card.name} is not calibrated for int8: run `srnet calibrate` on its file"
             )
-        self._folder = cache
+        self._folder, self._keep = cache, keep
 
     def _load(self) -> None:
         import openvino
 
         self._core = openvino.Core()
         _prepare_for_few(self._core)
-        cache = Cache(user_folder() if self._folder is None else self._folder)
+        folder = user_folder() if self._folder is None else self._folder
+        cache = Cache(folder if self._keep else None)
         try:
             entry = self._entry(openvino.get_version())
             if not self._restore(cache.read(entry) or {}):

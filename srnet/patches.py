@@ -21,7 +21,7 @@ from torch import Tensor
 
 from srnet import degrade, graphics, simulate
 from srnet.captured import Captured
-from srnet.errors import DataError
+from srnet.errors import DataError, OptionError
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -75,18 +75,26 @@ class Patches:
         if self.photo:
             grid = degrade.JPEG_GRID
             self._span = (self._span // grid + 1) * grid
+        if self._span < _STEP:
+            least = _STEP - 2 * _MARGIN
+            raise OptionError(f"patch must be at least {least} for {degradation}, not {patch}")
         high = _fitting(pictures, scale, self._span)
-        shares = [1 - graphics] * len(high)
+        shares = [("photographs", 1 - graphics)] * len(high)
         if graphics:
             high += _drawn(_DRAWN_SIDE * self._span * scale)
-            shares += [graphics] * (len(high) - len(shares))
+            shares += [("drawn", graphics)] * (len(high) - len(shares))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             detail = list(pool.map(lambda p: _detail(p, scale * _STEP, self._span // _STEP), high))
         self._store = _Store(high, self.device)
         self._index(detail, shares)
 
-    def _index(self, detail: list[npt.NDArray[np.float32]], shares: list[float]) -> None:
-        """The corners of all patches, and how likely each is."""
+    def _index(
+        self, detail: list[npt.NDArray[np.float32]], shares: list[tuple[str, float]]
+    ) -> None:
+        """The corners of all patches, and how likely each is.
+
+        For each picture ``shares`` has its kind, and the share of all patches of that kind.
+        """
         corners, weights = [], []
         totals = dict.fromkeys(shares, 0.0)
         for cells, share in zip(detail, shares, strict=True):
@@ -95,7 +103,7 @@ class Patches:
             rows, columns = np.indices(cells.shape)
             corner = np.stack([np.full(cells.size, number), rows.ravel(), columns.ravel()], 1)
             corners.append(corner.astype(np.int32))
-            weights.append(cells.ravel().astype(np.float64) * (share / totals[share]))
+            weights.append(cells.ravel().astype(np.float64) * (share[1] / totals[share]))
         self._corners = np.concatenate(corners)
         self._cumulative = np.cumsum(np.concatenate(weights))
 

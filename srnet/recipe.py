@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from srnet.card import Degradation, NetConfig
+from srnet.card import NAME, Degradation, NetConfig, named
 from srnet.errors import OptionError
 from srnet.optim import Muon
 from srnet.weights import read_card
@@ -50,6 +50,11 @@ class TrainConfig:
     validate_every: int = 2_000
 
     def __post_init__(self) -> None:
+        if not named(self.name, self.net.scale):
+            raise OptionError(
+                f"weights at x{self.net.scale} cannot be called {self.name!r}: "
+                f"call them <family>-x{self.net.scale}, in {NAME}"
+            )
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")

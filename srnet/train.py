@@ -200,7 +200,7 @@ class Run:
             licence=self.licence,
             training=training,
             data=data,
-            metrics=self.metrics,
+            metrics=self.metrics if self.validated == self.iteration else {},  # of these weights
         )
         if not weights.with_suffix(".ckpt").exists():  # without it the run could not go on
             self.keep(weights)

@@ -101,12 +101,12 @@ def read_card(path: Path) -> Card:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= _MAX_HEADER:
                 raise WeightsError(f"{path} is not a safetensors file")
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
+            metadata = json.loads(file.read(length)).get("__metadata__")
     except FileNotFoundError as error:
         raise OptionError(f"there is no weights file {path}") from error
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} cannot be read as a safetensors file: {error}") from error
-    if _KEY not in metadata:
+    if not isinstance(metadata, dict) or _KEY not in metadata:
         raise WeightsError(f"{path} holds no card: it was not written by `srnet train`")
     return Card.from_json(metadata[_KEY])
 
@@ -175,31 +175,61 @@ def load(path: Path) -> tuple[SRNet, Card]:
     from srnet.model import SRNet
 
     card = read_card(path)
-    net = SRNet(card.net)
     tensors = {name: t for name, t in _tensors(path).items() if not name.startswith(_RANGES)}
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit its card: {error}") from error
     if not finite(tensors):
         raise WeightsError(f"{path} holds weights that are no numbers: its training went wrong")
+    _check_fit(path, card.net, tensors)
+    net = SRNet(card.net)
+    net.load_state_dict(tensors)
     return net.eval(), card
 
 
+def _check_fit(path: Path, config: NetConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Before the network takes memory: a card may ask for any, whatever is in the file."""
+    import torch
+
+    from srnet.model import SRNet
+
+    if config.blocks > len(tensors):
+        raise WeightsError(
+            f"{path} does not fit its card: {len(tensors)} tensors are too few for "
+            f"{config.blocks} blocks"
+        )
+    try:
+        with torch.device("meta"):  # shapes alone
+            SRNet(config).load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its card: {error}") from error
+
+
 def load_ranges(path: Path) -> Ranges:
-    """What the convolutions were given when the weights were calibrated; empty if never."""
-    tensors = _tensors(path)
-    return {n.removeprefix(_RANGES): t.numpy() for n, t in tensors.items() if n.startswith(_RANGES)}
+    """What the convolutions were given when the weights were calibrated; empty if never.
+
+    Raises:
+        WeightsError: they are no numbers, or cannot be read.
+    """
+    found = {name: t for name, t in _tensors(path).items() if name.startswith(_RANGES)}
+    if not finite(found):
+        raise WeightsError(f"{path} holds ranges for int8 that are no numbers: calibrate again")
+    return {name.removeprefix(_RANGES): t.numpy() for name, t in found.items()}
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, in float32: what is finite there is finite in the network."""
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as a safetensors file: {error}") from error
+    known = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+    for name, tensor in tensors.items():
+        if tensor.dtype not in known:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(f"{path} holds {name} as {kind}: convert it to float32")
+    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def warm_start(net: SRNet, path: Path) -> Card:

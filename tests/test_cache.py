@@ -83,3 +83,57 @@ def test_the_folder_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_pat
     pytest.importorskip("platformdirs")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.user_folder() == tmp_path / "srnet"
+
+
+def test_an_entry_that_is_used_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_MOST_ENTRIES", 2)
+    kept = Cache(tmp_path)
+    for age, entry in ((2, "a"), (1, "b")):
+        kept.write(entry, PARTS)
+        os.utime(tmp_path / f"{entry}.bin", (1e9 - age, 1e9 - age))
+    assert kept.read("a") == PARTS
+    kept.write("c", PARTS)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_what_can_be_read_but_not_touched_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    kept = Cache(tmp_path)
+    kept.write("a", PARTS)
+    monkeypatch.setattr(os, "utime", refuse)
+    assert kept.read("a") == PARTS
+
+
+@pytest.mark.parametrize("entry", ["../out", "/out", "deep/out", "..", "", "a\0", ".a", "../in/a"])
+def test_no_entry_leads_out_of_the_folder(entry: str, tmp_path: Path) -> None:
+    if entry == "/out":
+        entry = str(tmp_path / "out")
+    kept = Cache(tmp_path / "in")
+    kept.write("a", PARTS)
+    (tmp_path / "out.bin").write_bytes((tmp_path / "in" / "a.bin").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    assert kept.read(entry) is None
+    (tmp_path / "out.bin").write_bytes(b"mine")
+    kept.write(entry, PARTS)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "out.bin").read_bytes() == b"mine"
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    kept = Cache(None)
+    kept.write("a", PARTS)
+    assert kept.read("a") is None
+
+
+def test_a_user_without_a_home_has_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    platformdirs = pytest.importorskip("platformdirs")
+
+    def lost(*_: object, **__: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", lost)
+    assert cache.user_folder() is None

@@ -16,7 +16,7 @@ from srnet.bicubic import resize
 from srnet.cli import app
 from srnet.degrade import clean
 from srnet.errors import DataError
-from srnet.evaluate import jpeg_degradation, mean, pairs, scores
+from srnet.evaluate import jpeg_degradation, mean, pairs, scores, validation
 from srnet.upscaler import Upscaler
 
 
@@ -147,6 +147,23 @@ def test_drawn_degradations_score_the_same_twice(
     assert first == again
     assert f"{folder.name} {kind[2:]}" in first
     assert json.loads(first)[0]["psnr"] < json.loads(plain)[0]["psnr"]
+
+
+def test_validation_leaves_the_cache_of_the_user_alone(
+    folder: Path,
+    tiny_weights: dict[int, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights in training never come again, and those that do would have to go for them."""
+    cache = tmp_path_factory.mktemp("user")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    measured = validation(folder, 2, "clean", "cpu")(tiny_weights[2])
+    assert list(cache.rglob("*.bin")) == []
+    upscaler = product.load(str(tiny_weights[2]), device="cpu", precision="float32")
+    row = mean(list(scores(upscaler, pairs(folder, 2), 2)))  # in the same engine
+    assert measured["validation psnr"] == round(row.psnr, 3)
+    assert measured["validation bicubic psnr"] == round(row.bicubic_psnr, 3)
 
 
 BENCH = os.environ.get("SRNET_BENCH")  # a folder with Set5/ and Set14/ inside

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srnet import degrade
-from srnet.errors import DataError
+from srnet.errors import DataError, OptionError
 from srnet.patches import Patches
 
 
@@ -122,3 +122,18 @@ def test_busy_parts_are_drawn_more_often(rng: np.random.Generator) -> None:
 def test_small_pictures_are_named(rng: np.random.Generator) -> None:
     with pytest.raises(DataError, match="smaller --patch"):
         patches(rng, patch=64)
+
+
+def test_as_many_drawn_patches_as_photographs(rng: np.random.Generator) -> None:
+    """Each kind has its half, however many details it has."""
+    grey = [np.full((120, 160, 3), 128, np.uint8)]
+    batch = draw(Patches(grey, 2, 16, 200, "clean", 0, 0.5))
+    assert 70 <= sum(bool((high != 128).any()) for high in batch.high) <= 130
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_a_patch_that_is_too_small_is_refused(patch: int, rng: np.random.Generator) -> None:
+    with pytest.raises(OptionError, match=f"at least 4 for clean, not {patch}"):
+        patches(rng, patch=patch)
+    assert draw(patches(rng, patch=4)).low.shape == (8, 4, 4, 3)
+    assert draw(patches(rng, "photo", patch=patch)).low.shape == (8, patch, patch, 3)

@@ -71,7 +71,7 @@ def test_save_load_round_trip(tiny_weights: dict[int, Path]) -> None:
 
 def test_load_is_strict(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
     net, card = weights.load(tiny_weights[2])
-    wrong = replace(card, net=replace(card.net, blocks=2))
+    wrong = replace(card, net=replace(card.net, blocks=2), halo=7)
     weights.save(tmp_path / "wrong-x2.safetensors", net, wrong)
     with pytest.raises(WeightsError, match="Missing key"):
         weights.load(tmp_path / "wrong-x2.safetensors")

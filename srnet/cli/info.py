@@ -33,7 +33,7 @@ def info(
 
     files = list(shipped().values()) if model is None else find(model)
     if markdown:
-        tell(weights_readme(files), end=False)
+        tell("\n".join(map(shown, weights_readme(files).split("\n"))), end=False)
         return
     cards = {path: read_card(path) for path in files}
     if as_json:

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 import srnet.product
+from srnet import weights
 from srnet.cli import main
+from srnet.modelcard import weights_readme
 from srnet.options import Options
 from tests.cli.support import ROOT
 
@@ -97,3 +100,16 @@ def test_defaults_are_those_of_the_library():
         "keep_metadata",
     ):
         assert getattr(Wishes(), name) == getattr(library, name), name
+
+
+def test_the_page_of_a_card_steers_no_terminal(tiny_weights, tmp_path, capsys):
+    net, card = weights.load(tiny_weights[2])
+    file = tmp_path / "tiny-x2.safetensors"
+    weights.save(file, net, replace(card, licence="\x1b]0;mine\x07 \x1b[31mred\rX"))
+    assert main(["info", "--markdown", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert r"weights: \x1b]0;mine\x07 \x1b[31mred\rX" + "\n" in said
+    assert not set("\x1b\x07\r") & set(said)
+    assert said == weights_readme([file]).replace("\x1b", r"\x1b").replace("\x07", r"\x07").replace(
+        "\r", r"\r"
+    )

@@ -18,7 +18,7 @@ from srnet.cache import Cache
 from srnet.openvino_engine import OpenVINOEngine
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install '.[openvino]'")
-from tests.openvino.support import run
+from tests.openvino.support import X, run
 
 
 def test_the_second_start_needs_no_torch(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
@@ -171,3 +171,17 @@ def test_processes_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: P
     assert len(outputs[0]) > 1
     assert len(set(outputs)) == 1
     assert len(list(tmp_path.iterdir())) == 1  # and no part of a file
+
+
+def test_a_user_without_a_home_goes_without_a_cache(
+    tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import platformdirs
+
+    def lost(*_: object, **__: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    expected = run(tiny_weights[2], tmp_path)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lost)
+    found = next(OpenVINOEngine(tiny_weights[2], "cpu", "float32").run([X]))
+    np.testing.assert_array_equal(found, expected)

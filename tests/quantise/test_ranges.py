@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from srnet import quantise, weights
 from srnet.calibrate import calibrate
 from srnet.card import NetConfig
 from srnet.cli import main
-from srnet.errors import WeightsError
+from srnet.errors import DataError, WeightsError
 from srnet.model import ResidualBlock, SRNet
 from tests.quantise.support import PICTURES, blind, network
 
@@ -111,3 +112,13 @@ def test_from_the_command_line(
         assert f"{option} must be 0 or more, not -1" in capsys.readouterr().err
     assert main(["calibrate", file, "--pictures", str(folder / "no")]) == 2
     assert main(["calibrate", "nothing", "--pictures", str(folder)]) == 2
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (1, 1)])
+def test_a_picture_smaller_than_the_scale_is_named(
+    size: tuple[int, int], calibrated: Callable[..., Path], folder: Path
+) -> None:
+    file = calibrated()
+    PIL.Image.new("RGB", size).save(folder / "tiny.png")
+    with pytest.raises(DataError, match=r"tiny\.png is too small to be shrunk by 2: move it"):
+        calibrate(file, folder, 0, 0)
