@@ -44,17 +44,22 @@ def _read_or_reason(file: Path) -> Pixels | str:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The picture files anywhere under ``folder``, sorted by path.
+    """The picture files anywhere under ``folder``, sorted by path; hidden ones are passed by.
 
     Raises:
         DataError: there are none, or no such folder.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: check the path")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
+    files = sorted(p for p in found if not _hidden(p.relative_to(folder)))
     if not files:
         raise DataError(f"no pictures under {folder}: give a folder of photographs")
     return files
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_rgb8(file: Path) -> Pixels:

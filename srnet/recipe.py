@@ -58,6 +58,8 @@ class TrainConfig:
         for field in ("iterations", "batch", "patch", "log_every", "save_every", "validate_every"):
             if getattr(self, field) < 1:
                 raise OptionError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if not 0 < self.lr < math.inf:  # also refuses NaN
+            raise OptionError(f"lr must be a number above 0, not {self.lr:g}")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"seed must be a whole number from 0 on, not {self.seed}")
         for field in ("graphics", "undamaged"):

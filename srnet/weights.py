@@ -148,7 +148,8 @@ def blend(path: Path, other: Path, share: float, output: Path) -> None:
 def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> None:
     """Write weights, card, and the ranges for eight bits if they were measured.
 
-    Tensors are float32, or bfloat16 where that is the same. The file appears whole or not at all.
+    Tensors are float32, or bfloat16 where that is the same. The file appears whole or not at all,
+    and its folder is made.
 
     Raises:
         OutputError: it cannot be written.
@@ -158,7 +159,7 @@ def save(path: Path, net: SRNet, card: Card, ranges: Ranges | None = None) -> No
 
     tensors = {k: _stored(v.detach().float().cpu()) for k, v in net.state_dict().items()}
     tensors |= {_RANGES + name: torch.from_numpy(found) for name, found in (ranges or {}).items()}
-    write_atomic(path, to_bytes(tensors, {_KEY: card.to_json()}))
+    write_atomic(path, to_bytes(tensors, {_KEY: card.to_json()}), parents=True)
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from srnet.data import describe, load_folder
+from srnet.data import describe, find_pictures, load_folder
 from srnet.errors import DataError
 
 
@@ -38,6 +38,15 @@ def test_empty_and_broken_folders(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(DataError, match=r"x\.png.*move it out"):
         load_folder(tmp_path)
+
+
+def test_what_is_hidden_or_a_folder_is_no_picture(rng: np.random.Generator, tmp_path: Path) -> None:
+    (tmp_path / "thumbs.png").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("._a.png", ".hidden/b.png"):
+        (tmp_path / name).write_bytes(b"text")
+    PIL.Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / "a.png")
+    assert find_pictures(tmp_path) == [tmp_path / "a.png"]
 
 
 def test_every_broken_picture_is_named_at_once(tmp_path: Path) -> None:

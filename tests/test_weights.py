@@ -155,7 +155,8 @@ def test_record_adds_metrics_and_keeps_tensors(
 
 
 def test_blend_goes_a_share_of_the_way(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
-    near, far, middle = (tmp_path / f"{name}-x2.safetensors" for name in ("near", "far", "middle"))
+    names = ("near", "far", "new/middle")  # of which the folder is made
+    near, far, middle = (tmp_path / f"{name}-x2.safetensors" for name in names)
     net, card = weights.load(tiny_weights[2])
     weights.save(near, net, card)
     with torch.no_grad():

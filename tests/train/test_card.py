@@ -53,3 +53,9 @@ def test_the_card_has_figures_of_its_own_weights_alone(
 def test_a_name_that_could_not_be_read_again_is_refused_before_the_training(name: str) -> None:
     with pytest.raises(OptionError, match="cannot be called"):
         replace(CONFIG, name=name)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_trains_nothing_is_refused(rate: float) -> None:
+    with pytest.raises(OptionError, match="lr must be a number above 0"):
+        replace(CONFIG, lr=rate)
