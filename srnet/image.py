@@ -119,10 +119,13 @@ def read_file(path: Path) -> bytes:
 def read_header(data: bytes, name: str) -> Header:
     """Read size, frames and kind of a picture; nothing is decompressed.
 
-    ``name`` is used in messages only. Raises ``DecodeError``.
+    ``name`` is used in messages only. Raises ``DecodeError``, and ``TooLargeError`` when there are
+    more than ``MAX_FRAMES`` frames, whatever their size.
     """
     with _decoding(name, data):
-        return open_picture(data).header
+        header = open_picture(data).header
+        _check_frames(header, name)
+        return header
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -218,9 +221,13 @@ def _decoding(name: str, data: bytes) -> Iterator[None]:
         ) from error
 
 
-def _check_limits(header: Header, name: str, max_pixels: int) -> None:
+def _check_frames(header: Header, name: str) -> None:
     if header.frames > MAX_FRAMES:
         raise TooLargeError(f"{name} has {header.frames} frames, more than {MAX_FRAMES}: split it")
+
+
+def _check_limits(header: Header, name: str, max_pixels: int) -> None:
+    _check_frames(header, name)
     pixels = header.width * header.height * header.frames
     if pixels > max_pixels:
         raise TooLargeError(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from srnet.errors import DecodeError, TooLargeError
-from srnet.image import MAX_FRAMES, decode, read_size
+from srnet.image import MAX_FRAMES, decode, read_header, read_size
 from tests.hostile import CORPUS, chunk, png, refusal
 
 
@@ -49,6 +49,11 @@ def test_huge_sizes_are_refused_by_the_header_at_once(kind):
     with pytest.raises(DecodeError if kind == "webp" else TooLargeError, match=r"huge\.bin"):
         decode(HUGE[kind], "huge.bin")
     assert time.monotonic() - start < 0.5
+
+
+def test_too_many_frames_are_refused_wherever_the_header_is_read():
+    with pytest.raises(TooLargeError, match="4097 frames, more than 4096: split it"):
+        read_header(HUGE["gif-many-frames"], "huge.bin")
 
 
 def vast_tile(side: int = 4096) -> bytes:

@@ -96,6 +96,13 @@ def test_hostile_picture(server: Served, name: str, path: str) -> None:
     assert time.process_time() - start < 5
 
 
+def test_a_job_of_too_many_frames_is_refused_at_once(server: Served) -> None:
+    frame = b",\0\0\0\0\1\0\1\0\0\2\2L\1\0"
+    gif = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + frame * 5_000 + b";"
+    answer = server.client.post("/v1/jobs?scale=2", files={"file": ("x.gif", gif)})
+    assert "5000 frames" in problem(answer, 422, "too-many-pixels")
+
+
 def test_wrong_content_type_is_no_matter(server: Served) -> None:
     for kind in ("image/png", "text/html", "application/json", "nonsense"):
         answer = server.client.post(
