@@ -172,8 +172,8 @@ def tiff_turn(pil: Any) -> int:
 def _check_parts(pil: Any, data: bytes) -> None:
     if pil.format == "PNG":
         pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
-    if pil.format == "AVIF" and "icc_profile" not in pil.info:
-        pil.info |= {"icc_profile": found} if (found := avif.profile(data)) else {}
+    if pil.format == "AVIF" and (found := avif.profile(data)) is not None:
+        pil.info.setdefault("icc_profile", found)
     if pil.format in ("JPEG", "MPO"):
         check_scans(data)
     if pil.format == "TIFF":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -18,11 +19,12 @@ import numpy.typing as npt
 from srnet import degrade
 from srnet.bicubic import resize
 from srnet.data import find_pictures, read_rgb8
-from srnet.engine import TorchEngine
+from srnet.engine import Engine
 from srnet.errors import DataError, OptionError
 from srnet.image import Image
 from srnet.metrics import luma, psnr, ssim
-from srnet.openvino_engine import OpenVINOEngine, preferred
+from srnet.openvino_engine import OpenVINOEngine
+from srnet.product import engine_class
 from srnet.upscaler import Upscaler
 
 Pixels = npt.NDArray[np.uint8]
@@ -149,11 +151,12 @@ def validation(
     for pair in source():
         _measures(pair, pair.high, scale)
 
+    make: Callable[..., Engine] = engine_class("auto", device)
+    if make is OpenVINOEngine:
+        make = partial(make, keep=False)  # these weights never come again
+
     def validate(weights: Path) -> dict[str, float]:
-        if preferred(device):  # as ``--engine auto``; these weights never come again
-            upscaler = Upscaler([OpenVINOEngine(weights, device, "float32", keep=False)])
-        else:
-            upscaler = Upscaler([TorchEngine(weights, device, "float32")])
+        upscaler = Upscaler([make(weights, device, "float32")])
         row = mean(list(scores(upscaler, source(), scale)))
         return {
             "validation psnr": round(row.psnr, 3),

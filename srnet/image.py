@@ -233,7 +233,7 @@ def _check_limits(header: Header, name: str, max_pixels: int) -> None:
         raise TooLargeError(
             f"{name} has {header.width} x {header.height} pixels in {header.frames} frame(s), "
             f"{pixels / 1e6:.1f} megapixels of at most {max_pixels / 1e6:.1f}: "
-            "shrink or crop it, or raise the limit"
+            "shrink or crop it, or raise the limit (max_pixels in Python)"
         )
 
 

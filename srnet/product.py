@@ -53,12 +53,17 @@ def load(
         if not isinstance(value, str | Path if name == "model" else str):
             raise OptionError(f"{name} must be a name, such as {_EXAMPLES[name]!r}, not {value!r}")
     shared = Turnstile() if turnstile is None else turnstile
-    make = _engine(engine, device)
+    make = engine_class(engine, device)
     engines = [make(path, device, precision, shared) for path in find(str(model))]
     return Upscaler(engines, changed(Options(), options))
 
 
-def _engine(name: str, device: str) -> type[OpenVINOEngine] | type[TorchEngine]:
+def engine_class(name: str, device: str) -> type[OpenVINOEngine] | type[TorchEngine]:
+    """What runs the networks, by one of :data:`ENGINES`.
+
+    Raises:
+        OptionError: there is no engine of that name.
+    """
     if name not in ENGINES:
         raise OptionError(f"unknown engine {name!r}: {', '.join(ENGINES)}")
     if name == "auto":

@@ -126,9 +126,9 @@ def test_engine_is_pytorch_unless_asked(
     folder: Path, tiny_weights: dict[int, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[str] = []
-    real = product._engine
+    real = product.engine_class
     monkeypatch.setattr(
-        product, "_engine", lambda name, device: taken.append(name) or real("torch", device)
+        product, "engine_class", lambda name, device: taken.append(name) or real("torch", device)
     )
     command = ["eval", str(folder), "-m", str(tiny_weights[2]), "--limit", "1"]
     for more in ([], ["--engine", "openvino"]):

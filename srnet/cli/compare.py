@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from srnet.cli.console import print_json, say, tell
 from srnet.cli.options import argument, flag, option
-from srnet.errors import OptionError, TooLargeError
+from srnet.errors import OptionError
 from srnet.files import check_free
 
 if TYPE_CHECKING:
@@ -124,20 +124,10 @@ def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
 
 def _read(path: Path) -> Image:
     """The first frame; whatever ``srnet upscale`` writes by itself is not too large."""
-    from srnet.image import decode, read_file, read_header
+    from srnet.image import decode, read_file
     from srnet.options import Options
 
-    data, most = read_file(path), Options.max_pixels
-    header = read_header(data, str(path))
-    pixels = header.width * header.height * header.frames
-    if pixels > most:  # `decode` would advise to raise the limit, for which there is no option here
-        frames = f" in {header.frames} frames" if header.frames > 1 else ""
-        raise TooLargeError(
-            f"{path} has {header.width} x {header.height} pixels{frames}, {pixels / 1e6:.1f} "
-            f"megapixels of at most {most / 1e6:.1f}: crop the same part out of each of the "
-            "pictures, and compare those"
-        )
-    picture = decode(data, str(path), most)[0]
+    picture = decode(read_file(path), str(path), Options.max_pixels)[0]
     if not picture.opaque:
         say(f"srnet: {path}: transparent parts count as white")
     return picture

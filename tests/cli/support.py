@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +33,20 @@ def read(path: Path) -> Image:
 def size(path: Path) -> tuple[int, int]:
     image = read(path)
     return image.width, image.height
+
+
+class Interrupting:
+    """A slow engine that presses Ctrl-C at its tenth batch."""
+
+    kind = ""
+
+    def __init__(self, fake, press) -> None:
+        self.card, self.press, self.batches = fake().card, press, 0
+
+    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for batch in batches:
+            self.batches += 1
+            if self.batches == 10:
+                self.press()
+            time.sleep(0.02)
+            yield batch.repeat(2, axis=1).repeat(2, axis=2)

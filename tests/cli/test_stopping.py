@@ -8,37 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import srnet.product
 from srnet.cli.stopping import interrupted_once
 from srnet.upscaler import Upscaler
-from tests.cli.support import picture
-
-
-class Impatient:
-    """An engine that presses Ctrl-C at its tenth batch, and twice more before it ends."""
-
-    kind = ""
-
-    def __init__(self, fake, press) -> None:
-        self.card, self.press, self.batches = fake().card, press, 0
-
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for batch in batches:
-            self.batches += 1
-            if self.batches == 10:
-                self.press()
-                for _ in range(2):
-                    time.sleep(0.2)  # for the run to begin to end
-                    _thread.interrupt_main()
-                time.sleep(0.2)
-            yield batch.repeat(2, axis=1).repeat(2, axis=2)
+from tests.cli.support import Interrupting, picture
 
 
 def test_a_second_ctrl_c_lets_the_run_end_and_tell(
@@ -46,7 +24,15 @@ def test_a_second_ctrl_c_lets_the_run_end_and_tell(
 ):
     for i in range(12):
         picture(here / "in" / f"{i:02}.png", height=40, width=40)
-    engine = Impatient(fake_engine, ctrl_c)
+
+    def press() -> None:
+        ctrl_c()
+        for _ in range(2):
+            time.sleep(0.2)  # for the run to begin to end
+            _thread.interrupt_main()
+        time.sleep(0.2)
+
+    engine = Interrupting(fake_engine, press)
     monkeypatch.setattr(srnet.product, "load", lambda *_, **__: Upscaler([engine]))
     assert up("in", "-o", "out", "--tile", "32", "--report", "report.json") == 130
     assert "srnet: interrupted after " in capsys.readouterr().err

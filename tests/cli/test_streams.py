@@ -7,11 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import srnet.product
@@ -19,7 +16,7 @@ from srnet.cli import main
 from srnet.cli.console import shown
 from srnet.image import decode
 from srnet.upscaler import Upscaler
-from tests.cli.support import ROOT, picture, read, size
+from tests.cli.support import ROOT, Interrupting, picture, read, size
 
 
 def srnet_process(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -159,23 +156,6 @@ def test_names_in_any_encoding_of_the_streams(odd, tiny_weights, monkeypatch, en
 
 def test_shown_cannot_harm_a_terminal():
     assert shown("a\x1b[2Jb\nc\udcff [x] é 日") == "a\\x1b[2Jb\\nc\\udcff [x] é 日"
-
-
-class Interrupting:
-    """A slow engine that presses Ctrl-C at its tenth batch."""
-
-    kind = ""
-
-    def __init__(self, fake, press) -> None:
-        self.card, self.press, self.batches = fake().card, press, 0
-
-    def run(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for batch in batches:
-            self.batches += 1
-            if self.batches == 10:
-                self.press()
-            time.sleep(0.02)
-            yield batch.repeat(2, axis=1).repeat(2, axis=2)
 
 
 @pytest.mark.parametrize("more", [[], ["--overwrite"]])
