@@ -27,6 +27,7 @@ log = logging.getLogger("srnet.server")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")  # others: endless labels
 _ABSOLUTE = re.compile(rb"https?://([^/@]+)(/.*|)", re.IGNORECASE)
+_LISTS = (b"accept", b"if-none-match")  # of those headers that are read here
 _LINGER = 1.0  # seconds to read on after an early answer, so that the sender gets to see it
 _LINGER_AT_THE_END = 0.2
 _HEADERS = {
@@ -55,7 +56,7 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope = _origin_form(scope)
+        scope = _with_whole_lists(_origin_form(scope))
         given = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = given if _ID.fullmatch(given) else new_id()
         method = scope["method"]
@@ -174,6 +175,17 @@ class _Exchange:
             await cors.simple_response(self._scope, self.receive, self.send, headers)
         else:
             await response(self._scope, self.receive, self.send)
+
+
+def _with_whole_lists(scope: Scope) -> Scope:
+    """A request in which each list is one line: several count as one (RFC 9110, 5.3)."""
+    headers = scope["headers"]
+    for name in _LISTS:
+        lines = [value for key, value in headers if key == name]
+        if len(lines) > 1:
+            others = [header for header in headers if header[0] != name]
+            headers = [*others, (name, b", ".join(lines))]
+    return {**scope, "headers": headers}
 
 
 def _origin_form(scope: Scope) -> Scope:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
 from server.blobs import Download
+from server.connected import ClientGone
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import (
@@ -136,7 +137,8 @@ async def create(
             min_length=1,
             max_length=200,
             description="Sent again with the same picture and options, it gives the same job back, "
-            "unless that job failed by a fault of the service: then it starts anew.",
+            "unless that job failed by a fault of the service: then it starts anew. Without a "
+            "key, the job of a sender who is gone before the answer is dropped.",
             examples=["3f2c8a54-holiday-17"],
         ),
     ] = None,
@@ -153,6 +155,9 @@ async def create(
         job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
     finally:
         upload.blob.discard()
+    if idempotency_key is None and await request.is_disconnected():
+        await jobs.delete(job.id, caller)  # nobody was told its id, or could learn it
+        raise ClientGone
     location = f"/v1/jobs/{job.id}"
     return JSONResponse(jobs.view(job), 202, {"Location": location})
 

@@ -18,6 +18,7 @@ _MOST = {"s": 1e9, "MB": 1e9, "MP": 1e6}
 # Ours that are no settings, and what Kubernetes sets beside a Service that is named srnet.
 _OTHERS = re.compile(r"SRNET_(DEBUG|CONTAINER|SERVICE_(HOST|PORT.*)|PORT_.*)")
 
+_KEY = re.compile("[!-~]([ -~]*[!-~])?")
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s:/\[\]*@?#]+", re.IGNORECASE)
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/*@?#]+/?", re.IGNORECASE)
 _USUAL_PORT = re.compile(r"(?<=^https)(://.*):443$|(?<=^http)(://.*):80$")  # browsers leave it out
@@ -45,7 +46,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="SRNET_", env_ignore_empty=True, frozen=True, extra="forbid"
+        env_prefix="SRNET_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may be a key
     )
 
     host: str = _setting("127.0.0.1", "", "address to listen on; 0.0.0.0 is every one")
@@ -125,8 +130,22 @@ class Settings(BaseSettings):
     @field_validator("models", "api_keys", "cors_origins", "hosts", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if not isinstance(value, str):
+            return value
+        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        if value and not parts:  # of "$ONE,$TWO" that nobody set: it must not open the service
+            raise ValueError("has nothing between its commas: list something, or leave it out")
+        return parts
+
+    @field_validator("api_keys")
+    @classmethod
+    def _can_be_sent(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for place, key in enumerate(value, 1):
+            if not _KEY.fullmatch(key.get_secret_value()):
+                raise ValueError(
+                    "has keys of ASCII letters, digits, signs and spaces, since clients send "
+                    f"others each in its own way: choose another as number {place}"
+                )
         return value
 
     @field_validator("hosts")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +21,8 @@ Pixels = npt.NDArray[np.uint8]
 _MOST_REASONS = 5  # that a message holds
 
 
-def load_folder(folder: Path) -> list[Pixels]:
-    """Decode every picture under ``folder``, sorted by path, to ``(H, W, 3)`` uint8.
+def load_folder(folder: Path) -> dict[Path, Pixels]:
+    """Decode every picture under ``folder``, sorted by path, to ``(H, W, 3)`` uint8, by file.
 
     Raises:
         DataError: no pictures there, or some that cannot be read, of which it names the first.
@@ -33,7 +34,9 @@ def load_folder(folder: Path) -> list[Pixels]:
     if reasons:
         more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
         raise DataError("; ".join(reasons[:_MOST_REASONS]) + more)
-    return [each for each in found if not isinstance(each, str)]
+    return {
+        file: each for file, each in zip(files, found, strict=True) if not isinstance(each, str)
+    }
 
 
 def _read_or_reason(file: Path) -> Pixels | str:
@@ -79,17 +82,26 @@ def read_rgb8(file: Path) -> Pixels:
     return np.ascontiguousarray(np.broadcast_to(rgb, (*rgb.shape[:2], 3)))
 
 
-def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Data:
+def content_hash(files: Iterable[Path]) -> str:
+    """One SHA-256 for the contents of files in their order, whatever they are called."""
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def describe(folder: Path, pictures: Mapping[Path, Pixels], manifest: Path | None) -> Data:
     """What the card says of a training set; licences come from the rows of the manifest.
 
-    The manifest is a CSV file with the columns ``file`` and ``licence``. A picture is found by its
-    path in the folder, which may be the end of a longer one, or by its name where no other picture
-    there is called so.
+    ``pictures`` are those that it is trained on, by their files under ``folder``. The manifest is a
+    CSV file with the columns ``file`` and ``licence``. A picture is found by its path in the
+    folder, which may be the end of a longer one, or by its name where no other picture there is
+    called so.
 
     Raises:
         DataError: a manifest that cannot be read, or does not list a picture.
     """
-    megapixels = sum(p.shape[0] * p.shape[1] for p in pictures) / 1e6
+    megapixels = sum(p.shape[0] * p.shape[1] for p in pictures.values()) / 1e6
     if manifest is None:
         return Data(len(pictures), round(megapixels, 1))
     try:
@@ -102,7 +114,9 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
         raise DataError(
             f"{manifest} is no CSV file in UTF-8 with the columns file and licence ({error})"
         ) from error
-    licences, unlisted = _licences([p.relative_to(folder) for p in find_pictures(folder)], listed)
+    names = Counter(file.name for file in find_pictures(folder))
+    files = [file.relative_to(folder) for file in pictures]
+    licences, unlisted = _licences(files, names, listed)
     if unlisted:
         raise DataError(
             f"{manifest} does not list {unlisted[0]} with a licence ({len(unlisted)} in all)"
@@ -116,9 +130,13 @@ def describe(folder: Path, pictures: list[Pixels], manifest: Path | None) -> Dat
     )
 
 
-def _licences(files: list[Path], listed: dict[Path, str]) -> tuple[set[str], list[Path]]:
-    """The licences of files, as a manifest lists them, and the files that it does not list."""
-    names = Counter(file.name for file in files)
+def _licences(
+    files: list[Path], names: Mapping[str, int], listed: dict[Path, str]
+) -> tuple[set[str], list[Path]]:
+    """The licences of files, as a manifest lists them, and the files that it does not list.
+
+    ``names`` says how many files are called so.
+    """
     by_name: dict[str, list[Path]] = {}
     for path in listed:
         by_name.setdefault(path.name, []).append(path)

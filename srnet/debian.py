@@ -15,7 +15,7 @@ import io
 import re
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from srnet.errors import DataError
 from srnet.files import write_atomic
 
 PREFIX = "Debian "  # of the sources in the manifest
+_COLUMNS = ("file", "width", "height", "x", "y", "source", "origin", "note", "sha256")
 Outcome = Literal["identical", "same pixels", "differs", "missing"]
 
 _AVIF = {  # the encoder gives other bytes with other threads, so their number is fixed too
@@ -56,20 +57,44 @@ class Result:
 
 
 def read_manifest(path: Path) -> list[dict[str, str]]:
-    """The rows of a manifest or of ``debian.csv``.
+    """The rows of a manifest: :data:`_COLUMNS`, and what else it has.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, lacks a column, or lists nothing.
     """
-    try:
-        return list(csv.DictReader(path.read_text("utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    rows = _rows(path, _COLUMNS)
+    if not rows:
+        raise DataError(f"{path} lists no pictures: give the manifest of a training set")
+    return rows
 
 
 def known_facts(path: Path) -> dict[str, Facts]:
-    """``debian.csv`` by file; empty where there is none."""
-    return {row["file"]: Facts(**row) for row in read_manifest(path)} if path.exists() else {}
+    """``debian.csv`` by file; empty where there is none.
+
+    Raises:
+        DataError: it cannot be read, or lacks a column.
+    """
+    if not path.exists():
+        return {}
+    names = [field.name for field in fields(Facts)]
+    rows = _rows(path, names)
+    return {row["file"]: Facts(**{name: row[name] for name in names}) for row in rows}
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file, each of which has these columns and perhaps more."""
+    try:
+        rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    for number, row in enumerate(rows, 1):
+        lacking = [name for name in columns if row.get(name) is None]
+        if lacking:
+            raise DataError(
+                f"{path}: row {number} has no {', '.join(lacking)}: give a CSV file with the "
+                f"columns {', '.join(columns)}"
+            )
+    return rows
 
 
 def write_facts(path: Path, results: list[Result]) -> None:

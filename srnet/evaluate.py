@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isinf
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -61,29 +62,33 @@ def pairs(
 
     Two layouts: ``HR/<name>.png`` beside ``LRbicx<s>/<name>x<s>.png``, where the low side is
     read from its files; or pictures anywhere under ``folder``, where ``degradation`` makes
-    it. A ``degradation`` other than the clean one is always applied.
+    it. A ``degradation`` other than the clean one is always applied. Which files there are is
+    checked by the call; each is read when it is its turn.
 
     Raises:
-        DataError: no pictures, one is smaller than the scale, or a low-resolution file is
-            missing or misshapen.
+        DataError: no pictures, or a low-resolution file is missing; from the iterator, a picture
+            that is smaller than the scale or cannot be read, or a misshapen low-resolution file.
     """
     high_folder = folder / "HR" if (folder / "HR").is_dir() else folder
     low_folder = _low_folder(folder, scale) if degradation is degrade.clean else None
-    for file in find_pictures(high_folder)[:limit]:
-        high = read_rgb8(file)
-        height, width = high.shape[0] // scale, high.shape[1] // scale
-        if not height * width:
-            raise DataError(
-                f"{file} is too small to be shrunk by {scale}: move it out of the folder"
-            )
-        high = high[: height * scale, : width * scale]
-        low = _read_low(low_folder, file, scale) if low_folder else degradation(high, scale)
-        if low.shape[:2] != (height, width):
-            raise DataError(
-                f"{file.stem}: the low-resolution picture has {low.shape[1]} x {low.shape[0]} "
-                f"pixels, but {width} x {height} were expected at x{scale}"
-            )
-        yield Pair(file.stem, high, low)
+    files = find_pictures(high_folder)[:limit]
+    lows = [low_folder and _low_file(low_folder, file, scale) for file in files]
+    return (_pair(*both, scale, degradation) for both in zip(files, lows, strict=True))
+
+
+def _pair(file: Path, low_file: Path | None, scale: int, degradation: Degrade) -> Pair:
+    high = read_rgb8(file)
+    height, width = high.shape[0] // scale, high.shape[1] // scale
+    if not height * width:
+        raise DataError(f"{file} is too small to be shrunk by {scale}: move it out of the folder")
+    high = high[: height * scale, : width * scale]
+    low = read_rgb8(low_file) if low_file else degradation(high, scale)
+    if low.shape[:2] != (height, width):
+        raise DataError(
+            f"{file.stem}: the low-resolution picture has {low.shape[1]} x {low.shape[0]} "
+            f"pixels, but {width} x {height} were expected at x{scale}"
+        )
+    return Pair(file.stem, high, low)
 
 
 def _low_folder(folder: Path, scale: int) -> Path | None:
@@ -98,13 +103,13 @@ def _low_folder(folder: Path, scale: int) -> Path | None:
     return found if others else None
 
 
-def _read_low(folder: Path, high: Path, scale: int) -> Pixels:
+def _low_file(folder: Path, high: Path, scale: int) -> Path:
     low = folder / f"{high.stem}x{scale}.png"
     if not low.exists():
         raise DataError(
             f"{low} is missing: that is how the small picture of {high} has to be called"
         )
-    return read_rgb8(low)
+    return low
 
 
 def scores(upscaler: Upscaler, source: Iterator[Pair], scale: int) -> Iterator[Row]:
@@ -116,8 +121,11 @@ def scores(upscaler: Upscaler, source: Iterator[Pair], scale: int) -> Iterator[R
     options = replace(upscaler.options, scale=float(scale), width=None, height=None, fit=None)
     for pair in source:
         ours = _measures(pair, upscaler(Image(pair.low), options).rgb, scale)
-        plain = resize(pair.low, pair.high.shape[0], pair.high.shape[1])
-        yield Row(pair.name, *ours, *_measures(pair, plain, scale))
+        yield Row(pair.name, *ours, *_measures(pair, _bicubic(pair), scale))
+
+
+def _bicubic(pair: Pair) -> Pixels:
+    return resize(pair.low, pair.high.shape[0], pair.high.shape[1])
 
 
 def _measures(pair: Pair, found: Pixels, scale: int) -> tuple[float, float]:
@@ -141,7 +149,8 @@ def validation(
     """What scores a weights file on held-out photographs, in float32, while it is trained.
 
     Raises:
-        DataError: the folder cannot be used; said here, before hours of training.
+        DataError: the folder cannot be used, or holds a picture so flat that PSNR is infinite;
+            said here, before hours of training.
     """
 
     def source() -> Iterator[Pair]:
@@ -149,7 +158,11 @@ def validation(
         return pairs(folder, scale, random_degradation("photo", 0) if photo else degrade.clean)
 
     for pair in source():
-        _measures(pair, pair.high, scale)
+        if isinf(_measures(pair, _bicubic(pair), scale)[0]):
+            raise DataError(
+                f"{pair.name} is flat: bicubic lacks nothing, and PSNR is infinite; "
+                "move it out of the folder"
+            )
 
     make: Callable[..., Engine] = engine_class("auto", device)
     if make is OpenVINOEngine:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from srnet.card import Card
 from srnet.enlarge import SURROUND
 from srnet.errors import OutputError, SetupError
+from srnet.files import write_atomic
 from srnet.weights import load
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def export_onnx(weights: Path, target: Path) -> float:
 
     Raises:
         SetupError: the extra ``srnet[export]`` is not installed.
-        OutputError: the exported model computes something else; nothing is written.
+        OutputError: the exported model computes something else, or cannot be written; nothing is.
     """
     try:
         import onnx  # noqa: F401
@@ -49,21 +50,16 @@ def export_onnx(weights: Path, target: Path) -> float:
             "pip install '.[export]' in the clone of srnet"
         ) from error
     net, card = load(weights)
-    partial = target.with_name(target.name + ".partial")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _write(net, card, partial)
-        difference = _difference(net, partial)
-        if difference > TOLERANCE:
-            raise OutputError(f"{target.name} would differ from torch by {difference:.1e}")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    model = _model(net, card)
+    difference = _difference(net, model)
+    if difference > TOLERANCE:
+        raise OutputError(f"{target.name} would differ from torch by {difference:.1e}")
+    write_atomic(target, model, parents=True)
     return difference
 
 
-def _write(net: SRNet, card: Card, path: Path) -> None:
-    import onnx
+def _model(net: SRNet, card: Card) -> bytes:
+    """The network as an ONNX file, with its card."""
     import torch
 
     with _quiet_exporter():
@@ -81,7 +77,8 @@ def _write(net: SRNet, card: Card, path: Path) -> None:
     model.doc_string = DESCRIPTION
     entry = model.metadata_props.add()
     entry.key, entry.value = "srnet.card", card.to_json()
-    onnx.save_model(model, str(path))
+    written: bytes = model.SerializeToString()
+    return written
 
 
 @contextlib.contextmanager
@@ -98,12 +95,12 @@ def _quiet_exporter() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _difference(net: SRNet, path: Path) -> float:
+def _difference(net: SRNet, model: bytes) -> float:
     import numpy as np
     import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     worst = 0.0
     for shape in SHAPES:
         x = torch.rand(shape, generator=torch.Generator().manual_seed(0))

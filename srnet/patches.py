@@ -71,14 +71,8 @@ class Patches:
         self.photo, self.undamaged = degradation == "photo", undamaged
         captured = self.device.type == "cuda"
         self._damage = Captured(simulate.damage) if captured else simulate.damage
-        self._span = patch + 2 * _MARGIN  # low-resolution pixels that are cut, then damaged
-        if self.photo:
-            grid = degrade.JPEG_GRID
-            self._span = (self._span // grid + 1) * grid
-        if self._span < _STEP:
-            least = _STEP - 2 * _MARGIN
-            raise OptionError(f"patch must be at least {least} for {degradation}, not {patch}")
-        high = _fitting(pictures, scale, self._span)
+        self._span = _span(patch, degradation)
+        high = _fitting(pictures, scale, patch, degradation)
         shares = [("photographs", 1 - graphics)] * len(high)
         if graphics:
             high += _drawn(_DRAWN_SIDE * self._span * scale)
@@ -164,6 +158,26 @@ class Patches:
             yield self.draw(index, rank)
 
 
+def fits(picture: Pixels, scale: int, patch: int, degradation: str) -> bool:
+    """Whether patches can be cut from a picture ``(H, W, 3)``: others train nothing.
+
+    Raises:
+        OptionError: no picture gives a patch so small.
+    """
+    return bool(min(picture.shape[:2]) >= _span(patch, degradation) * scale)
+
+
+def _span(patch: int, degradation: str) -> int:
+    """Low-resolution pixels each way that are cut for a patch, then damaged."""
+    span = patch + 2 * _MARGIN
+    if degradation == "photo":
+        span = (span // degrade.JPEG_GRID + 1) * degrade.JPEG_GRID
+    if span < _STEP:
+        least = _STEP - 2 * _MARGIN
+        raise OptionError(f"patch must be at least {least} for {degradation}, not {patch}")
+    return span
+
+
 _Ints = npt.NDArray[np.int64]
 
 
@@ -194,10 +208,11 @@ class _Store:
         return self.pixels[rows[:, :, None] + columns[:, None, :]]
 
 
-def _fitting(pictures: Sequence[Pixels], scale: int, span: int) -> list[Pixels]:
+def _fitting(pictures: Sequence[Pixels], scale: int, patch: int, degradation: str) -> list[Pixels]:
     """The pictures that hold a patch, cut to a multiple of the scale."""
-    large = [p for p in pictures if min(p.shape[:2]) >= span * scale]
+    large = [p for p in pictures if fits(p, scale, patch, degradation)]
     if not large:
+        span = _span(patch, degradation)
         raise DataError(
             f"no picture has {span * scale} pixels each way, which a patch and its margin, "
             f"{span} at x{scale}, need: use larger photographs or a smaller --patch"

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from srnet import checkpoint
 from srnet.captured import Captured
-from srnet.card import FORMAT, Card, Data, NetConfig, Training, differences
+from srnet.card import FORMAT, Card, Data, Training
 from srnet.device import any_process, best_device, best_dtype
-from srnet.errors import TrainingError, WeightsError
+from srnet.errors import TrainingError
 from srnet.losses import LOSSES
 from srnet.model import SRNet
 from srnet.patches import Batch, Patches, planes
-from srnet.recipe import HABITS, TrainConfig, learning_rate, load_state, optimizers, set_rate
+from srnet.recipe import TrainConfig, learning_rate, load_state, optimizers, set_rate
 from srnet.weights import finite, read_card, record, rounded, save, shipped, warm_start
 
 Metrics = dict[str, float]
@@ -41,12 +41,15 @@ class Run:
     def __init__(self, config: TrainConfig, start: Path | None = None) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.rank, self.processes = 0, 1
+        if dist.is_initialized():
+            self.rank, self.processes = dist.get_rank(), dist.get_world_size()
         self.device = best_device(config.device)
         self.dtype = best_dtype(self.device, config.precision)
         self.net = self.network()
         self.before = Training()  # of the weights it starts from
         self.licence = ""
+        self.pictures = ""  # a hash of those that it is trained on, where whoever runs it says so
         earlier = [read_card(shipped()[config.name])] if config.name in shipped() else []
         if start is not None:
             card = warm_start(self.net, start)
@@ -80,6 +83,10 @@ class Run:
         if dist.is_initialized():
             net = nn.parallel.DistributedDataParallel(net, broadcast_buffers=False)
         if self.config.compile:
+            if self.config.net.consistent:  # the compiler expects other strides of the gradient of
+                # a replicated border than PyTorch 2.13 gives: that small part runs as it is
+                apart = torch.compiler.disable(self.net.enlarged)  # type: ignore[no-untyped-call]
+                self.net.enlarged = apart  # type: ignore[method-assign]
             net.compile()
         return net
 
@@ -122,6 +129,8 @@ class Run:
             "optimizers": [o.state_dict() for o in self.optimizers],
             "version": self.version,
             "licence": self.licence,
+            "pictures": self.pictures,
+            "processes": self.processes,
             "precision": [self.device.type, str(self.dtype).removeprefix("torch.")],
             "iteration": self.iteration,
             "seconds": self.seconds,
@@ -130,28 +139,17 @@ class Run:
         }
 
     def restore(self, file: Path) -> None:
-        """Go on from a checkpoint of the same configuration.
+        """Go on from a checkpoint of the same configuration, by as many processes.
 
         Raises:
-            WeightsError: it is damaged, or belongs to another configuration or another srnet.
+            WeightsError: it is damaged, none of ours, or of another configuration or another srnet.
         """
         state = checkpoint.read(file, self.device)
-        if state.get("format", 1) != FORMAT:
-            raise WeightsError(f"{file} is of an older srnet: delete it to begin anew")
-        new = json.loads(self.state()["config"])
-        old: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
-        old |= json.loads(state["config"])  # settings that came later had their defaults
-        old["net"] = dataclasses.asdict(NetConfig(**old["net"]))
-        old |= {name: new[name] for name in HABITS}
-        if old != new:
-            raise WeightsError(
-                f"{file} is of a run with other settings ({differences(old, new)}): give the "
-                f"old ones to go on, or choose another --output, with --start "
-                f"{file.with_suffix('.safetensors')} if it is to begin from these weights"
-            )
+        checkpoint.check_settings(file, state, self.state())
         self.before = Training(**json.loads(state["before"]))
         self.version = state["version"]
         self.licence = state.get("licence", self.licence)
+        self.pictures = state.get("pictures", self.pictures)
         kind, precision = state.get("precision", ("", ""))
         if kind == self.device.type:  # what a trial chose then goes on
             self.dtype = getattr(torch, precision)

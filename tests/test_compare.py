@@ -18,7 +18,7 @@ from srnet.image import Image, decode, encode
 from srnet.metrics import luma, psnr, ssim
 from srnet.options import Options
 from srnet.pngchunks import SIGNATURE
-from tests.image.support import chunk, png
+from tests.image.support import chunk, frames_of, png
 
 
 @pytest.fixture
@@ -147,6 +147,20 @@ def test_what_counts_as_white_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "white" not in capsys.readouterr().err
     assert main(["compare", *names]) == 0
     assert f"{names[1]}: transparent parts count as white" in capsys.readouterr().err
+
+
+def test_frames_and_pages_that_are_not_compared_are_told(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moving, paged = tmp_path / "moving.png", tmp_path / "paged.tif"
+    moving.write_bytes(encode(frames_of(3, bands=3), "png"))
+    pages = [PIL.Image.fromarray(rng.integers(0, 256, (12, 14, 3), np.uint8)) for _ in range(2)]
+    pages[0].save(paged, save_all=True, append_images=pages[1:])
+    assert main(["compare", str(moving), str(paged)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"srnet: {moving}: compared by the first of its 3 frames alone",
+        f"srnet: {paged}: compared by the first of its 2 pages alone",
+    ]
 
 
 def test_pictures_of_two_spaces_are_compared_in_one(

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from srnet.data import describe, find_pictures, load_folder
+from srnet.data import content_hash, describe, find_pictures, load_folder
 from srnet.errors import DataError
 
 
@@ -19,7 +19,7 @@ def test_folder_and_manifest(rng: np.random.Generator, tmp_path: Path) -> None:
         PIL.Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("not a picture")
     pictures = load_folder(tmp_path)
-    assert [p.shape for p in pictures] == [(120, 160, 3)] * 2
+    assert [p.shape for p in pictures.values()] == [(120, 160, 3)] * 2
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("file,licence\ntrain/a.png,CC0-1.0\ntrain/b.png,CC-BY-4.0\n")
     data = describe(tmp_path, pictures, manifest)
@@ -85,3 +85,24 @@ def test_pictures_of_one_name_are_told_apart(rng: np.random.Generator, tmp_path:
     manifest.write_text(manifest.read_text() + "old/y.png,CC-BY-4.0\n")
     with pytest.raises(DataError, match=r"does not list c/y\.png"):  # which of the two?
         describe(folder, pictures, manifest)
+
+
+def test_one_left_out_does_not_lend_its_licence(rng: np.random.Generator, tmp_path: Path) -> None:
+    folder, manifest = tmp_path / "pictures", tmp_path / "manifest.csv"
+    for name in ("a/x.png", "b/x.png"):
+        (folder / name).parent.mkdir(parents=True)
+        PIL.Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(folder / name)
+    manifest.write_text("file,licence\na/x.png,CC0-1.0\n")
+    pictures = load_folder(folder)
+    assert describe(folder, {folder / "a/x.png": pictures[folder / "a/x.png"]}, manifest)
+    with pytest.raises(DataError, match=r"does not list b/x\.png"):
+        describe(folder, {folder / "b/x.png": pictures[folder / "b/x.png"]}, manifest)
+
+
+def test_contents_in_their_order_make_the_hash(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in "abc"]
+    for file, content in zip(files, (b"1", b"2", b"1"), strict=True):
+        file.write_bytes(content)
+    a, b, c = files
+    assert content_hash([a, b]) == content_hash([c, b])
+    assert len({content_hash(each) for each in ([a, b], [b, a], [a], [a, b, c])}) == 4

@@ -143,3 +143,31 @@ def test_every_picture_of_debian_is_recorded() -> None:
     assert {name: fact.package.split("_")[0] for name, fact in facts.items()} == own
     assert all(len(f.source_sha256) == len(f.crop_sha256) == 64 for f in facts.values())
     assert len(packages(rows)) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "lists no pictures"),
+        ("file,source\n", "lists no pictures"),
+        ("file,licence\na.png,CC0\n", "row 1 has no width, .*source, .*: give a CSV file with"),
+        (",".join(row()) + "\na.png,1\n", "row 1 has no height, x, y, source"),
+        ("\xff", "cannot read"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(
+    text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=reason):
+        read_manifest(manifest)
+    assert main(["data", str(tmp_path / "set"), "--manifest", str(manifest)]) == 2
+    assert "bug" not in capsys.readouterr().err
+
+
+def test_records_of_other_columns_are_refused(tmp_path: Path) -> None:
+    assert known_facts(tmp_path / "debian.csv") == {}
+    (tmp_path / "debian.csv").write_text("file,package\na.png,hills_1\n")
+    with pytest.raises(DataError, match="row 1 has no source_sha256, crop_sha256"):
+        known_facts(tmp_path / "debian.csv")

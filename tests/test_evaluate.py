@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 
 from srnet import product, weights
 from srnet.bicubic import resize
-from srnet.cli import app
+from srnet.cli import app, main
 from srnet.degrade import clean
 from srnet.errors import DataError
 from srnet.evaluate import jpeg_degradation, mean, pairs, scores, validation
+from srnet.model import SRNet
 from srnet.upscaler import Upscaler
+from tests.conftest import tiny_card
 
 
 @pytest.fixture
@@ -100,6 +102,71 @@ def test_command_and_record(folder: Path, tiny_weights: dict[int, Path], tmp_pat
     )
     row = json.loads(zero.stdout)[0]
     assert row["psnr"] == pytest.approx(row["bicubic_psnr"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("A/HR -m nonsense", "no model 'nonsense'"),
+        ("A/HR -m bad.safetensors", "bad.safetensors is not a safetensors file"),
+        ("A/HR missing", "there is no folder missing"),
+        ("A/HR B", "has LRbicx4, but no LRbicx2"),
+        ("A/HR A", "ax2.png is missing"),
+        ("A/HR B/HR --record", "of A/HR and B/HR would all be called 'HR': rename"),
+        ("A/HR --record", "may not be written to"),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_all_the_work(
+    folder: Path,
+    tiny_weights: dict[int, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    reason: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("A/HR", "A/LRbicx2", "B/HR", "B/LRbicx4"):
+        Path(name).mkdir(parents=True)
+    for name in ("A/HR", "B/HR"):
+        Path(name, "a.png").write_bytes(Path("a.png").read_bytes())
+    Path("bad.safetensors").write_bytes(b"bad")
+    if "written" in reason:
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr("srnet.evaluate.scores", lambda *_: pytest.fail("work had begun"))
+    assert main(["eval", "-m", str(tiny_weights[2]), *arguments.split()]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_what_was_measured_before_a_failure_is_shown(
+    folder: Path, tiny_weights: dict[int, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = ((folder / f"{name}.png").read_bytes() for name in "ab")
+    for name, data in (("good/a", a), ("poor/a", a), ("poor/b", b[:-50])):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.png").write_bytes(data)
+    command = ["eval", str(folder / "good"), str(folder / "poor"), "-m", str(tiny_weights[2])]
+    for more, expected in (([], ["mean"]), (["--each"], ["a", "mean", "a"])):
+        assert main([*command, "--json", *more]) == 1
+        said = capsys.readouterr()
+        assert [row["picture"] for row in json.loads(said.out)] == expected
+        assert "b.png" in said.err
+
+
+def test_infinite_figures_go_into_no_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = tiny_card(2)
+    model, flat = tmp_path / "tiny-x2.safetensors", tmp_path / "flat"
+    weights.save(model, SRNet(card.net), card)  # untrained: bicubic
+    flat.mkdir()
+    PIL.Image.new("RGB", (40, 40), "tan").save(flat / "a.png")
+    assert main(["eval", str(flat), "-m", str(model), "--json", "--record"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out, parse_constant=pytest.fail)[0]["psnr"] is None
+    assert "not recorded: a came back as it was" in said.err
+    assert weights.read_card(model).metrics == {}
+    with pytest.raises(DataError, match="a is flat"):
+        validation(flat, 2, "clean", "cpu")
 
 
 def test_an_ensemble_has_figures_of_its_own(folder: Path, tiny_weights: dict[int, Path]) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import srnet
 from srnet import export, weights
 from srnet.card import Card
-from srnet.cli import app
+from srnet.cli import app, main
 from srnet.errors import OutputError
 from srnet.model import SRNet
 from tests.conftest import tiny_card
@@ -58,7 +58,7 @@ def test_the_exporter_keeps_its_warnings_to_itself() -> None:
 def test_wrong_model_is_not_written(
     tiny_weights: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_difference", lambda net, path: 0.1)
+    monkeypatch.setattr(export, "_difference", lambda net, model: 0.1)
     with pytest.raises(OutputError, match="differ from torch"):
         export.export_onnx(tiny_weights[2], tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -83,3 +83,20 @@ def test_the_description_is_how_to_get_the_pixels_of_srnet(
     assert [d.dim_param for d in onnx.load(target).graph.input[0].type.tensor_type.shape.dim] == [
         *("batch", "", "height", "width")
     ]
+
+
+def test_a_folder_is_not_replaced(
+    tiny_weights: dict[int, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = tmp_path / "net.onnx"
+    target.mkdir()
+    monkeypatch.setattr(export, "_model", lambda net, card: b"model")
+    monkeypatch.setattr(export, "_difference", lambda net, model: 0.0)
+    assert main(["export", str(tiny_weights[2]), "-o", str(target), "--overwrite"]) == 2
+    assert f"{target} is a folder" in capsys.readouterr().err
+    with pytest.raises(OutputError, match="cannot write"):
+        export.export_onnx(tiny_weights[2], target)
+    assert list(tmp_path.iterdir()) == [target]

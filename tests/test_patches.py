@@ -10,7 +10,7 @@ import pytest
 
 from srnet import degrade
 from srnet.errors import DataError, OptionError
-from srnet.patches import Patches
+from srnet.patches import Patches, fits
 
 
 def photographs(rng: np.random.Generator, count: int = 3) -> list[np.ndarray]:
@@ -137,3 +137,12 @@ def test_a_patch_that_is_too_small_is_refused(patch: int, rng: np.random.Generat
         patches(rng, patch=patch)
     assert draw(patches(rng, patch=4)).low.shape == (8, 4, 4, 3)
     assert draw(patches(rng, "photo", patch=patch)).low.shape == (8, patch, patch, 3)
+
+
+@pytest.mark.parametrize(("degradation", "least"), [("clean", 40), ("photo", 64)])
+def test_what_fits_is_what_is_cut_from(degradation: str, least: int) -> None:
+    small, large = (np.zeros((side, 99, 3), np.uint8) for side in (least - 1, least))
+    assert [fits(picture, 2, 16, degradation) for picture in (small, large)] == [False, True]
+    assert Patches([large], 2, 16, 1, degradation, 0).draw(0).low.shape == (1, 16, 16, 3)
+    with pytest.raises(DataError, match=f"no picture has {least} pixels"):
+        Patches([small], 2, 16, 1, degradation, 0)

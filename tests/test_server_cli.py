@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from server.main import _something_was_left
 from server.settings import Settings
@@ -30,6 +31,16 @@ def test_settings_are_printed(monkeypatch, capsys) -> None:
     assert "SRNET_PORT=1234" in text
     assert "hidden" not in text
     assert "[MB]" in text
+
+
+@pytest.mark.parametrize("key", ["clé", "鍵", "a\tb", "a\x7f"])
+def test_keys_that_no_header_carries_are_refused_and_not_told(tmp_path: Path, key: str) -> None:
+    good = "two words & {signs}"
+    assert Settings(data_dir=tmp_path, api_keys=good).api_keys[0].get_secret_value() == good
+    with pytest.raises(ValidationError, match="as number 2") as caught:
+        Settings(data_dir=tmp_path, api_keys=f"{good},{key}")
+    assert key not in str(caught.value)
+    assert good not in str(caught.value)
 
 
 def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
@@ -59,6 +70,9 @@ def test_misspelt_settings_are_named(monkeypatch, capsys) -> None:
         ({"SRNET_CORS_ORIGINS": "https://*.example"}, "SRNET_CORS_ORIGINS has origins such as"),
         ({"SRNET_HOSTS": "a.example,b.example:80"}, "IPv6 ([::1]), not b.example:80"),
         ({"SRNET_CORS_ORIGINS": "pictures.example"}, "https://pictures.example, not pictures"),
+        ({"SRNET_API_KEYS": ","}, "SRNET_API_KEYS has nothing between its commas"),
+        ({"SRNET_HOSTS": " "}, "SRNET_HOSTS has nothing"),
+        ({"SRNET_API_KEYS": "one,clé"}, "SRNET_API_KEYS has keys of ASCII letters"),
         ({"SRNET_HOST": "192.0.2.1", "SRNET_MODELS": ""}, ""),
         ({"SRNET_DATA_DIR": "/dev/null/x"}, "SRNET_DATA_DIR"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 
 from server.query import Wishes
 from server.store import ROW, Job, Store
+from server.work import Task, inspect
+from srnet.image import Header
 from tests.serving import Served, in_thread, opened, picture, problem, served, until
 
 
@@ -142,6 +146,33 @@ def test_idempotency_key_at_the_same_moment(server: Served) -> None:
     for thread, _ in threads:
         thread.join()
     assert len({results[0].json()["id"] for _, results in threads}) == 1
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_job_of_a_client_that_went_away_before_it_was_told_of_it(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def slowly(task: Task) -> Header:
+        begun.set()
+        assert free.wait(60)
+        return inspect(task)
+
+    monkeypatch.setattr("server.service.inspect", slowly)
+    body = picture()
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head += f"Idempotency-Key: {key}\r\n" if key else ""
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head.encode() + b"\r\n" + body)
+        assert begun.wait(60)
+    assert server.client.get("/livez").is_success  # meanwhile the service has seen the end of it
+    free.set()
+    status = 202 if key else 499
+    told = f'method="POST",route="/v1/jobs",status="{status}"'
+    until(lambda: told in server.client.get("/metrics").text)
+    until(lambda: not server.app.state.jobs._line.live)
+    assert files(tmp_path) == ([".result"] if key else [])  # with the key it can be asked for
 
 
 def test_what_cannot_work_is_refused_at_once(server: Served, tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_a_download_goes_on_where_it_broke_off(server: Served) -> None:
     assert server.client.get(address, headers={"if-none-match": '"x"'}).status_code == 200
 
 
+def test_lists_may_come_in_several_lines(server: Served) -> None:
+    lines = [("accept", "text/html"), ("accept", "image/webp"), ("accept", "image/png;q=0.5")]
+    answer = server.client.post("/v1/upscale", content=picture(), headers=lines)
+    assert answer.headers["content-type"] == "image/webp"
+    for address in (finished(server, picture()) + "/result", "/"):
+        tag = server.client.get(address).headers["etag"]
+        lines = [("if-none-match", '"x"'), ("if-none-match", tag)]
+        assert server.client.get(address, headers=lines).status_code == 304
+
+
 def test_ranges_of_absurd_length_are_none() -> None:
     for asked in ("bytes=" + "9" * 5000 + "-", "bytes=-", "bytes=--5", "bytes=-0", ""):
         assert Part.asked('"a"', 10, asked) == Part('"a"', 10, 200, 0, 10)

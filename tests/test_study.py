@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from srnet import weights
 from srnet.card import NetConfig
 from srnet.errors import DataError
 from srnet.model import SRNet, parameter_count
+from srnet.study import learned, precision
 from srnet.study.chart import Axis, Line, chart
 from srnet.study.depth import Bare
 from srnet.study.dimensions import KINDS, Encoder
@@ -23,8 +25,9 @@ from srnet.study.judge import Judge
 from srnet.study.learned import Parts, measure
 from srnet.study.ledger import Ledger
 from srnet.study.precision import quantized, rounded
-from srnet.study.residual import study
+from srnet.study.residual import _bench, study
 from srnet.study.tables import tables
+from srnet.study.trial import QUICK, Bench
 
 PAGE = Path(__file__).parent.parent / "docs" / "residual.md"
 
@@ -66,6 +69,54 @@ def test_a_quick_study_writes_everything_and_goes_on(
     assert told == []  # nothing was computed again
 
 
+@pytest.mark.skipif(not weights.shipped(), reason="no weights in this checkout")
+def test_a_row_is_of_the_pictures_it_was_measured_on(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = itertools.count()
+    for place, name in ((Bench, "_run"), (precision, "errors"), (learned, "_measured")):
+        monkeypatch.setattr(place, name, lambda *_: {"number": next(count)})
+    shown = folders[1] / "0_held-out.png"
+
+    def numbers() -> list[int]:
+        """Of a trained row, of one of shipped weights, of one of a photograph."""
+        bench = _bench(QUICK, *folders, Ledger(tmp_path / "rows.jsonl"))
+        rows = [*bench.train("base", "none", bench.net())[:1], *precision.rows(bench)]
+        return [row["number"] for row in [*rows, *learned.rows(bench, [shown])]]
+
+    before = numbers()
+    assert numbers() == before
+    changes = {"photographs/1_photographs.png": 1, "held-out/1_held-out.png": 2}
+    for name, expected in {**changes, "held-out/0_held-out.png": 3}.items():
+        with PIL.Image.open(tmp_path / name) as picture:
+            turned = picture.transpose(PIL.Image.Transpose.ROTATE_180)
+        turned.save(tmp_path / name)  # another picture of the same name
+        after = numbers()
+        assert [a != b for a, b in zip(after, before, strict=True)].count(True) == expected
+        before = after
+
+
+@pytest.mark.skipif(not weights.shipped(), reason="no weights in this checkout")
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [(90, "90 x 90 pixels, and at least 96"), (100, "is flat in its middle")],
+)
+def test_what_cannot_be_shown_is_refused_before_training(
+    folders: tuple[Path, Path], tmp_path: Path, size: int, reason: str
+) -> None:
+    poor, work = tmp_path / "poor.png", tmp_path / "work"
+    PIL.Image.new("RGB", (size, size), "tan").save(poor)
+    with pytest.raises(DataError, match=rf"poor\.png.* {reason}"):
+        study(*folders, tmp_path / "out", shown=[poor], work=work, quick=True)
+    assert not work.exists()
+
+
+def test_two_photographs_of_one_name_are_both_told_of() -> None:
+    rows = json.loads((PAGE.parent / "residual" / "residual.json").read_text())["rows"]
+    first = next(row for row in rows if row["question"] == "learned")
+    assert "| 77.7 |" in tables([*rows, {**first, "rms_residual": 77.7}])["learned"]
+
+
 def test_a_row_cut_off_is_made_again_and_a_damaged_one_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     for seed in (0, 1):
@@ -83,6 +134,13 @@ def test_a_row_cut_off_is_made_again_and_a_damaged_one_refused(tmp_path: Path) -
 def test_pictures_too_small_are_refused(folders: tuple[Path, Path]) -> None:
     with pytest.raises(DataError, match="120 pixels"):
         Judge(folders[1], 120)
+
+
+def test_flat_pictures_are_refused(folders: tuple[Path, Path]) -> None:
+    """Their PSNR is infinite, and so would every mean be."""
+    PIL.Image.new("RGB", (100, 100), "tan").save(folders[1] / "2_flat.png")
+    with pytest.raises(DataError, match=r"2_flat\.png is flat in its middle"):
+        Judge(folders[1], 64)
 
 
 def test_untrained_the_judge_sees_the_base(folders: tuple[Path, Path]) -> None:

@@ -108,7 +108,7 @@ export function pictureForm(file) {
   return form;
 }
 
-/** Make a job of a picture; `onProgress` hears the fraction uploaded. */
+/** Make a job of a picture, perhaps although aborted; `onProgress` hears the fraction uploaded. */
 export async function createJob(query, file, { signal, onProgress }) {
   const answer = await withKey((headers) =>
     send(`v1/jobs?${query}`, pictureForm(file), headers, signal, onProgress),
@@ -117,18 +117,24 @@ export async function createJob(query, file, { signal, onProgress }) {
   throw problemOf(answer.status, answer.responseText, (name) => answer.getResponseHeader(name));
 }
 
-// XMLHttpRequest, because fetch() does not tell how much of a body has been sent.
+// XMLHttpRequest, because fetch() does not tell how much of a body has been sent. Once all of it
+// has been, an abort waits for the answer: only that tells which job there is to delete.
 function send(path, body, headers, signal, onProgress) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const call = new XMLHttpRequest();
-    const stop = () => call.abort();
+    let sent = false;
+    const stop = () => sent || call.abort();
     call.open("POST", path);
     for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
     call.upload.onprogress = (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     };
-    call.onload = () => resolve(call);
+    call.upload.onload = () => (sent = true);
+    call.onload = () => {
+      if (signal.aborted && call.status >= 300) reject(signal.reason);
+      else resolve(call);
+    };
     call.onabort = () => reject(signal.reason);
     call.onerror = () =>
       reject(new Problem(0, "The upload broke off. Check the file and the service, then retry."));

@@ -1,6 +1,7 @@
 // The pictures of this page and what becomes of them. No DOM here.
 
-import { Problem, createJob, download, follow, pause, pictureForm, request } from "./api.js";
+import { Problem, createJob, download, follow } from "./api.js";
+import { lasting, pause, pictureForm, request } from "./api.js";
 
 const AT_ONCE = 2; // one at work and one waiting at the service, so that it is never idle
 const BUSY_TRIES = 40; // how often a picture that was refused for load is sent again
@@ -19,6 +20,12 @@ export function worthAgain(item) {
 
 /** Whether the service could not read the file, so that what a browser makes of it misleads. */
 export const unreadable = (item) => item.state === "failed" && item.error.status === 415;
+
+/** Whether an item was lost on the way, and its job, with the same options, may be there still. */
+function mayBeThere(item, query) {
+  const lost = item.state === "failed" && item.job && item.job.state !== "failed";
+  return lost && !lasting(item.error) && String(item.query) === String(query);
+}
 
 let count = 0;
 
@@ -61,18 +68,19 @@ export class Queue {
 
   /** Enlarge an item with these options; it replaces an earlier result. */
   start(item, query) {
-    this.forget(item);
+    const job = mayBeThere(item, query) ? item.job : null;
+    if (!job) this.forget(item);
     item.query = query;
     item.error = null;
     item.control = new AbortController();
-    this.set(item, { state: "waiting", progress: 0, note: "", job: null });
+    this.set(item, { state: "waiting", progress: 0, note: "", job });
     this.pump();
   }
 
   cancel(item) {
     if (!ACTIVE.has(item.state)) return;
     item.control.abort();
-    this.drop(item);
+    this.drop(item.job);
     this.set(item, { state: "cancelled", progress: 0, note: "" });
     this.pump();
   }
@@ -87,7 +95,7 @@ export class Queue {
 
   /** The page is going away: stop what the service still does for it. */
   abandon() {
-    for (const item of this.items) if (ACTIVE.has(item.state)) this.drop(item, true);
+    for (const item of this.items) if (ACTIVE.has(item.state)) this.drop(item.job, true);
   }
 
   set(item, values) {
@@ -102,10 +110,10 @@ export class Queue {
   }
 
   async run(item, signal) {
-    this.set(item, { state: "uploading", progress: 0 });
+    this.set(item, { state: item.job ? "fetching" : "uploading", progress: 0 });
     try {
       if (!item.file.size) throw new Problem(415, "The file is empty.", { title: "Empty file" });
-      const job = await this.submit(item, signal);
+      const job = item.job ?? (await this.submit(item, signal));
       this.hear(item, job);
       for await (const state of follow(job.id, signal)) this.hear(item, state);
       await this.finish(item, signal);
@@ -114,7 +122,7 @@ export class Queue {
       if (!(error instanceof Problem)) console.error(error); // a fault of this page
       const problem = error instanceof Problem ? error : new Problem(0, String(error.message));
       this.set(item, { state: "failed", error: problem, progress: 0, note: "" });
-      if (item.job?.state === "failed") this.drop(item); // else its result may be there still
+      if (item.job?.state === "failed") this.drop(item.job); // else it may be there still
     }
     this.pump();
   }
@@ -126,6 +134,8 @@ export class Queue {
           signal,
           onProgress: (progress) => this.set(item, { progress, note: "" }),
         });
+        if (signal.aborted) this.drop(job); // cancel() did not know of it
+        signal.throwIfAborted();
         item.job = job;
         return job;
       } catch (error) {
@@ -165,13 +175,13 @@ export class Queue {
     signal.throwIfAborted();
     item.result = { url: URL.createObjectURL(blob), bytes: blob.size, name };
     this.set(item, { state: "done", progress: 1 });
-    this.drop(item); // the result is here, so the service need not keep it
+    this.drop(job); // the result is here, so the service need not keep it
   }
 
-  /** Stop the job of an item at the service, or delete what it keeps; whether it worked changes nothing. */
-  drop(item, keepalive = false) {
-    if (!item.job?.id) return;
-    const path = `v1/jobs/${encodeURIComponent(item.job.id)}`;
+  /** Stop a job at the service, or delete what it keeps; whether it worked changes nothing. */
+  drop(job, keepalive = false) {
+    if (!job?.id) return;
+    const path = `v1/jobs/${encodeURIComponent(job.id)}`;
     request("DELETE", path, { keepalive }).catch(() => {});
   }
 
@@ -202,7 +212,7 @@ export class Queue {
 
   forget(item) {
     // One whose result could not be fetched was kept until now.
-    if (item.state === "failed" && item.job?.state !== "failed") this.drop(item);
+    if (item.state === "failed" && item.job?.state !== "failed") this.drop(item.job);
     if (item.result) URL.revokeObjectURL(item.result.url);
     item.result = null;
     revokePreviews(item);

@@ -123,11 +123,16 @@ def _scores(a: Image, b: Image, truth: Image | None) -> dict[str, Score]:
 
 
 def _read(path: Path) -> Image:
-    """The first frame; whatever ``srnet upscale`` writes by itself is not too large."""
-    from srnet.image import decode, read_file
+    """The first frame or page; whatever ``srnet upscale`` writes by itself is not too large."""
+    from srnet.image import decode, read_file, read_header
     from srnet.options import Options
 
-    picture = decode(read_file(path), str(path), Options.max_pixels)[0]
+    data = read_file(path)
+    picture = decode(data, str(path), Options.max_pixels)[0]
+    header = read_header(data, str(path))
+    for count, what in ((header.frames, "frames"), (header.pages_left_out + 1, "pages")):
+        if count > 1:
+            say(f"srnet: {path}: compared by the first of its {count} {what} alone")
     if not picture.opaque:
         say(f"srnet: {path}: transparent parts count as white")
     return picture

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import print_json, say
 from srnet.cli.options import Device, Engine, Precision, argument, flag, option
-from srnet.errors import OptionError
+from srnet.errors import DataError, OptionError, PictureError
 
 if TYPE_CHECKING:
-    from srnet.evaluate import Degrade, Row
+    from srnet.evaluate import Degrade, Pair, Row
     from srnet.upscaler import Upscaler
 
 
@@ -59,54 +62,73 @@ def evaluate(
     A folder with HR/NAME.png and LRbicx2/NAMEx2.png (x3, x4) inside is read as a
     benchmark. In any other, antialiased bicubic makes the small pictures, as there.
     """
+    from srnet.evaluate import pairs
+    from srnet.product import load
+    from srnet.weights import find_one
+
     if limit is not None and limit < 1:
         raise OptionError(f"--limit must be at least 1, not {limit}")
+    kind, degradation = _degradation(jpeg, photo, mild)
+    labels = [f"{folder.resolve().name} {kind}".rstrip() for folder in folders]
+    files = [find_one(name) for name in model]
     if record:
         _check_record(limit, strength, ensemble, precision, engine)
-    kind, degradation = _degradation(jpeg, photo, mild)
-    settings = {
+        _check_recordable(files, folders, labels)
+    settings: dict[str, Any] = {
         "strength": strength,
         "ensemble": ensemble,
         "engine": engine,
         "precision": precision,
     }
-    rows = []
-    for name in model:
-        upscaler = _load(
-            name,
-            device=device,
-            precision=precision,
-            engine=engine,
-            strength=strength,
-            ensemble=ensemble,
-        )
-        for folder in folders:
-            found = _scores(upscaler, folder, degradation(), limit)
-            label = f"{folder.resolve().name} {kind}".rstrip()
-            if record:
-                _record(name, label, found[-1])
-            rows += [
-                {**_fields(name, label, row), **settings} for row in (found if each else found[-1:])
-            ]
-    if as_json:
-        print_json(rows)
-    else:
-        _print(rows)
+    tasks = []
+    for name, file in zip(model, files, strict=True):
+        upscaler = load(file, device=device, **settings)
+        scale = next(iter(upscaler.engines))
+        for folder, label in zip(folders, labels, strict=True):
+            source = pairs(folder, scale, degradation(), limit)
+            tasks.append(_Task(name, file, label, upscaler, scale, source))
+    rows: list[dict[str, Any]] = []
+    try:
+        for task in tasks:
+            for row in _measured(task, each, record):
+                rows.append({**_fields(task, row), **settings})  # noqa: PERF401 - kept on errors
+    finally:
+        if rows:  # whatever happened after them: they may have taken hours
+            print_json(rows) if as_json else _print(rows)
 
 
-def _load(name: str, **options: Any) -> Upscaler:
-    from srnet.product import load
-    from srnet.weights import find_one
+@dataclass(frozen=True)
+class _Task:
+    """A folder of pictures for a model; they are read when it is their turn."""
 
-    return load(find_one(name), **options)
+    model: str
+    file: Path
+    label: str
+    upscaler: Upscaler
+    scale: int
+    source: Iterator[Pair]
 
 
-def _scores(upscaler: Upscaler, folder: Path, degrade: Degrade, limit: int | None) -> list[Row]:
-    from srnet.evaluate import mean, pairs, scores
+def _measured(task: _Task, each: bool, record: bool) -> Iterator[Row]:
+    """The rows to show, as they come: of each picture if wanted, and the mean.
 
-    scale = next(iter(upscaler.engines))
-    rows = list(scores(upscaler, pairs(folder, scale, degrade, limit), scale))
-    return [*rows, mean(rows)]
+    Raises:
+        PictureError: a picture that cannot be used, or a mean that cannot be recorded.
+    """
+    from srnet.evaluate import mean, scores
+
+    found: list[Row] = []
+    try:
+        for row in scores(task.upscaler, task.source, task.scale):
+            found.append(row)
+            if each:
+                yield row
+    except DataError as error:  # it is no longer so that nothing was done
+        raise PictureError(str(error)) from error
+    total = mean(found)
+    yield total
+    if record:
+        _record(task, found, total)
 
 
 def _degradation(jpeg: int | None, photo: bool, mild: bool) -> tuple[str, Callable[[], Degrade]]:
@@ -138,18 +160,41 @@ def _check_record(
         )
 
 
-def _record(name: str, label: str, row: Row) -> None:
-    from srnet.weights import find_one, record
+def _check_recordable(files: list[Path], folders: list[Path], labels: list[str]) -> None:
+    """Refuse what could not be written after all the work, or would be written over."""
+    for file in files:
+        check_writable(file.parent, "--model, or leave out --record")
+    for label in labels:
+        same = [
+            str(folder) for folder, other in zip(folders, labels, strict=True) if other == label
+        ]
+        if len(same) > 1:
+            raise OptionError(
+                f"--record: figures of {' and '.join(same)} would all be called {label!r}: "
+                "rename the folders, or give one of them"
+            )
 
-    file = find_one(name)
-    record(file, {f"{label} psnr": round(row.psnr, 3), f"{label} ssim": round(row.ssim, 4)})
-    say(f"srnet: recorded as {label} in {file}")
+
+def _record(task: _Task, found: list[Row], total: Row) -> None:
+    from srnet.weights import record
+
+    equal = [row.name for row in found if isinf(row.psnr)]
+    if equal:
+        raise PictureError(
+            f"not recorded: {equal[0]} came back as it was ({len(equal)} in all), so the mean PSNR "
+            f"of {task.label} is infinite: move it out of the folder"
+        )
+    label = task.label
+    record(
+        task.file, {f"{label} psnr": round(total.psnr, 3), f"{label} ssim": round(total.ssim, 4)}
+    )
+    say(f"srnet: recorded as {label} in {task.file}")
 
 
-def _fields(model: str, folder: str, row: Row) -> dict[str, Any]:
+def _fields(task: _Task, row: Row) -> dict[str, Any]:
     return {
-        "model": model,
-        "folder": folder,
+        "model": task.model,
+        "folder": task.label,
         "picture": row.name,
         "psnr": round(row.psnr, 3),
         "ssim": round(row.ssim, 4),

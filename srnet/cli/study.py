@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import say, tell
 from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError
@@ -40,11 +41,15 @@ def residual(
     Half a minute a row on one core, at most. The same command goes on where it was cut off.
     """
     from srnet.data import find_pictures
+    from srnet.naming import check_present
     from srnet.study.residual import study
 
     for folder in (photographs, held_out):
         if not folder.is_dir():
             raise OptionError(f"there is no folder {folder}")
+    check_present(show or [])
+    check_writable(output, "--output")
+    check_writable(work, "--work")
     shown = show or find_pictures(held_out)[:3]
     tables = study(photographs, held_out, output, shown=shown, work=work, quick=quick, report=say)
     for name, table in tables.items():

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from srnet.cli.access import check_writable
-from srnet.cli.console import INTERRUPTED, say
 from srnet.cli.options import RUN, Device, TrainPrecision, argument, flag, option
-from srnet.cli.stopping import stoppable
-from srnet.errors import OptionError, OutputError
+from srnet.cli.training import Places, carry_out
+from srnet.errors import OptionError
 
 if TYPE_CHECKING:
-    from srnet.card import Data, NetConfig
-    from srnet.data import Pixels
-    from srnet.patches import Patches
-    from srnet.recipe import TrainConfig
-    from srnet.train import Run
+    from srnet.card import NetConfig
 
 
 def train(
@@ -51,8 +42,9 @@ def train(
         float, option("SHARE", "Part of the patches that are drawn text and shapes, 0 to 1.")
     ] = 0.0,
     undamaged: Annotated[
-        float, option("SHARE", "Part of the patches of photo that are only shrunk, 0 to 1.")
-    ] = 0.33,
+        float | None,
+        option("SHARE", "Part of the patches of photo that are only shrunk, 0 to 1; default 0.33."),
+    ] = None,
     loss: Annotated[
         str,
         option(
@@ -96,12 +88,13 @@ def train(
 
     from srnet.losses import LOSSES
     from srnet.recipe import TrainConfig, consistent
-    from srnet.weights import find_one
 
-    start = start if start is None or start.exists() else find_one(str(start))
+    start = _found(start, output)
     _one_of("degradation", degradation, ("clean", "photo"))
     net = _network(_scale_of(output), size, features, blocks, start)
     net = replace(net, consistent=consistent(output, degradation) and net.base == "bicubic")
+    if undamaged is not None and degradation != "photo":
+        raise OptionError("--undamaged is for --degradation photo: of clean, no patch is damaged")
     _one_of("loss", loss, tuple(LOSSES))
     _one_of("optimizer", optimizer, ("muon", "adam"))
     config = TrainConfig(
@@ -112,7 +105,7 @@ def train(
         batch=batch,
         patch=patch,
         graphics=graphics,
-        undamaged=undamaged,
+        undamaged=TrainConfig.undamaged if undamaged is None else undamaged,
         loss=loss,  # type: ignore[arg-type]
         optimizer=optimizer,  # type: ignore[arg-type]
         lr=lr,
@@ -124,7 +117,24 @@ def train(
         validate_every=validate_every,
     )
     logs = logs or output.with_suffix(".logs")
-    _run(config, _Places(folder, output, start, validate, manifest, logs), licence)
+    carry_out(config, Places(folder, output, start, validate, manifest, logs), licence)
+
+
+def _found(start: Path | None, output: Path) -> Path | None:
+    """The weights to start from; those saved last where they are gone and the run goes on.
+
+    Its checkpoint has all that it took from them. What is asked is the size of the network.
+    """
+    from srnet.weights import find_one
+
+    if start is None:
+        return None
+    try:
+        return find_one(str(start))
+    except OptionError:
+        if output.is_file() and output.with_suffix(".ckpt").exists():
+            return output
+        raise
 
 
 def _network(
@@ -135,12 +145,13 @@ def _network(
 
     from srnet.model import SIZES
     from srnet.model import size as sized
-    from srnet.weights import read_card
+    from srnet.weights import load
 
     if size is not None and size not in SIZES:
         raise OptionError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
     if start is not None and size is None:
-        net = replace(read_card(start).net, scale=scale)
+        _, card = load(start)  # which holds the card to the tensors: it may ask for any size
+        net = replace(card.net, scale=scale)
     else:
         net = sized(size or "base", scale)
     return replace(
@@ -148,125 +159,6 @@ def _network(
         features=net.features if features is None else features,
         blocks=net.blocks if blocks is None else blocks,
     )
-
-
-@dataclass(frozen=True)
-class _Places:
-    """The files and folders of a run."""
-
-    pictures: Path
-    output: Path
-    start: Path | None
-    validate: Path | None
-    manifest: Path | None
-    logs: Path
-
-
-def _run(config: TrainConfig, places: _Places, licence: str | None) -> None:
-    from srnet.device import distributed
-    from srnet.train import Run
-    from srnet.weights import record
-
-    output = places.output
-    with distributed(config.device):
-        run = Run(config, places.start)
-        if output.with_suffix(".ckpt").exists():
-            run.restore(output.with_suffix(".ckpt"))
-        elif output.exists():
-            raise OutputError(f"{output} exists and has no checkpoint: choose another --output")
-        if licence is not None:
-            run.licence = licence
-        missing = not output.exists() or (places.validate is not None and run.to_validate)
-        if run.iteration < config.iterations or missing:
-            _go_on(run, places)
-        elif run.rank == 0:
-            if licence is not None:
-                record(output, {}, licence)
-            say(f"srnet: {output} is finished: all {run.iteration} iterations were done before")
-    if run.iteration < config.iterations:
-        raise typer.Exit(INTERRUPTED)
-
-
-def _go_on(run: Run, places: _Places) -> None:
-    from srnet.data import describe, load_folder
-    from srnet.device import provenance
-    from srnet.evaluate import validation
-    from srnet.logs import TrainLog
-    from srnet.train import train
-
-    config, scale = run.config, run.config.net.scale
-    check_writable(places.output.parent, "--output")
-    check_writable(places.logs, "--logs")
-    pictures = load_folder(places.pictures)
-    data = describe(places.pictures, pictures, places.manifest)
-    validate = None
-    if places.validate is not None:
-        validate = validation(places.validate, scale, config.degradation, config.device)
-    places.output.parent.mkdir(parents=True, exist_ok=True)
-    patches = _patches(run, pictures)
-    commit, hardware = provenance(run.device)
-    if run.rank == 0:
-        _introduce(run, places.pictures, data, places.start)
-    quiet = run.rank != 0
-    with TrainLog(places.logs, config.iterations, quiet) as log, stoppable() as stopping:
-        train(
-            run,
-            patches,
-            places.output,
-            data=data,
-            commit=commit,
-            hardware=hardware,
-            validate=validate,
-            report=log.write,
-            stopping=stopping,
-        )
-    if run.rank == 0:
-        _conclude(run, places.output)
-
-
-def _patches(run: Run, pictures: list[Pixels]) -> Patches:
-    from srnet.patches import Patches
-
-    config = run.config
-    return Patches(
-        pictures,
-        config.net.scale,
-        config.patch,
-        config.batch,
-        config.degradation,
-        config.seed,
-        config.graphics,
-        run.device,
-        config.undamaged,
-    )
-
-
-def _introduce(run: Run, folder: Path, data: Data, start: Path | None) -> None:
-    """What is trained, on what, and from where on."""
-    config, net = run.config, run.config.net
-    parameters = sum(p.numel() for p in run.net.parameters())
-    if run.iteration:
-        origin = f"goes on after iteration {run.iteration} of {config.iterations}"
-    else:
-        weights = "a fresh network" if start is None else str(start)
-        origin = f"{config.iterations} iterations from {weights}"
-    say(
-        f"srnet: {config.name}: {net.features} features, {net.blocks} blocks, {parameters:,} "
-        f"parameters; {data.pictures} pictures ({data.megapixels} megapixels) of {folder}, "
-        f"{config.degradation}; {run.device}, {str(run.dtype).removeprefix('torch.')}; {origin}"
-    )
-
-
-def _conclude(run: Run, output: Path) -> None:
-    """How it ended, and where the weights are."""
-    done, asked = run.iteration, run.config.iterations
-    if done < asked:
-        say(
-            f"srnet: interrupted after iteration {done} of {asked}: {output} has the weights so "
-            "far, the same command goes on"
-        )
-    else:
-        say(f"srnet: wrote {output} ({done} iterations, {run.seconds / 3600:.2f} h)")
 
 
 def _scale_of(output: Path) -> int:

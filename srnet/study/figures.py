@@ -170,10 +170,10 @@ def _dimensions(rows: list[Row]) -> str:
 def _histogram(rows: list[Row]) -> str:
     middles = (BINS[:-1] + BINS[1:]) / 2
     lines = []
-    for name, (row, *_) in variants(rows, "learned").items():
+    for row in (row for row in rows if row["question"] == "learned"):
         pairs = zip(middles, row["histogram"], strict=True)
         points = [_exact(float(x), max(share, 1e-6)) for x, share in pairs]
-        lines.append(Line(name.split("_", 1)[-1], points))
+        lines.append(Line(row["variant"].split("_", 1)[-1], points))
     floor = 10.0 ** math.floor(math.log10(min(p[1] for line in lines for p in line.points)))
     return chart(
         "What the residual adds",

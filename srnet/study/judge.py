@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from srnet.data import Pixels, find_pictures, read_rgb8
+from srnet.bicubic import resize
+from srnet.data import Pixels, content_hash, find_pictures, read_rgb8
 from srnet.degrade import clean
 from srnet.errors import DataError
 from srnet.metrics import luma, psnr
@@ -22,11 +24,14 @@ _TOGETHER = 8  # pictures in one batch
 class Judge:
     """PSNR on Y of the 8-bit result, on the middles of held-out pictures.
 
-    ``low`` is ``(N, 3, h, w)`` and ``high`` ``(N, 3, s * h, s * w)``, float in [0, 1].
+    ``low`` is ``(N, 3, h, w)`` and ``high`` ``(N, 3, s * h, s * w)``, float in [0, 1];
+    ``pictures`` is the hash of their files.
     """
 
     def __init__(self, folder: Path, crop: int) -> None:
-        highs = [middle(read_rgb8(file), crop) for file in find_pictures(folder)]
+        files = find_pictures(folder)
+        highs = [middle(file, crop, SCALE) for file in files]
+        self.pictures = content_hash(files)
         self.targets = [luma(high) for high in highs]
         self.high = _tensor(highs)
         self.low = _tensor([clean(high, SCALE) for high in highs])
@@ -52,16 +57,27 @@ class Judge:
         return min(times) / (self.high[:, 0].numel() / 1e6)
 
 
-def middle(high: Pixels, crop: int) -> Pixels:
-    """The middle ``crop x crop`` pixels of ``(H, W, 3)``.
+def middle(file: Path, crop: int, scale: int) -> Pixels:
+    """The middle ``(crop, crop, 3)`` pixels of a picture, to be shrunk by ``scale``.
 
     Raises:
-        DataError: it is smaller than that.
+        DataError: it is smaller than that, or flat there: bicubic lacks nothing, and PSNR is
+            infinite.
     """
-    y, x = ((length - crop) // 2 for length in high.shape[:2])
+    whole = read_rgb8(file)
+    y, x = ((length - crop) // 2 for length in whole.shape[:2])
     if min(y, x) < 0:
-        raise DataError(f"pictures of {crop} pixels each way are needed, and one is smaller")
-    return np.ascontiguousarray(high[y : y + crop, x : x + crop])
+        raise DataError(
+            f"{file} has {whole.shape[1]} x {whole.shape[0]} pixels, and at least {crop} pixels "
+            "each way are needed: take a larger picture"
+        )
+    high = np.ascontiguousarray(whole[y : y + crop, x : x + crop])
+    plain = resize(clean(high, scale), crop, crop)
+    if math.isinf(psnr(luma(plain), luma(high), scale)):
+        raise DataError(
+            f"{file} is flat in its middle, where bicubic lacks nothing: take another picture"
+        )
+    return high
 
 
 def _tensor(pictures: list[Pixels]) -> Tensor:

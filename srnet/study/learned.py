@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from srnet import degrade
 from srnet.bicubic import resize
-from srnet.data import Pixels, read_rgb8
+from srnet.data import Pixels, content_hash
 from srnet.image import Image, encode
 from srnet.metrics import luma, psnr
 from srnet.options import Options
 from srnet.product import load
 from srnet.study.judge import middle
 from srnet.study.ledger import Row
-from srnet.study.trial import Bench
+from srnet.study.trial import Bench, Budget
 from srnet.upscaler import Upscaler
 from srnet.weights import find, read_card
 
@@ -46,6 +46,18 @@ class Parts:
     view: Pixels  # the residual as a picture, as the product shows it
 
 
+def check(budget: Budget, photographs: list[Path]) -> None:
+    """Refuse at once what could not be looked at after all the training.
+
+    Raises:
+        DataError: a photograph that cannot be read, is too small, or is flat in its middle.
+        OptionError: no shipped weights.
+    """
+    scale = read_card(find(budget.model)[0]).scale
+    for file in photographs:
+        middle(file, budget.shown, scale)
+
+
 def rows(bench: Bench, photographs: list[Path]) -> list[Row]:
     """A row for each photograph, with the name and version of the weights in it."""
     model, crop = bench.budget.model, bench.budget.shown
@@ -55,6 +67,7 @@ def rows(bench: Bench, photographs: list[Path]) -> list[Row]:
         key = {
             "question": QUESTION,
             "variant": file.stem,
+            "photograph": content_hash([file]),
             "model": f"{card.name} version {card.version}",
             "crop": crop,
         }
@@ -73,7 +86,7 @@ def _upscaler(model: str) -> Upscaler:
 def split(upscaler: Upscaler, file: Path, crop: int) -> Parts:
     """Take the middle of a photograph apart."""
     scale = min(upscaler.engines)
-    high = middle(read_rgb8(file), crop)
+    high = middle(file, crop, scale)
     low = degrade.clean(high, scale)
     added, view = upscaler.residual(Image(low), Options(scale=scale))
     plain = resize(low.astype(np.float64), high.shape[0], high.shape[1])

@@ -15,8 +15,9 @@ Row = dict[str, Any]
 class Ledger:
     """A file of finished rows; what is in it is not computed again.
 
-    A row is known by its key (question, variant, seed and every setting), so rows of other
-    settings can lie in the same file and are left alone.
+    A row is known by its key (question, variant, seed, every setting, and a hash of the pictures
+    it was measured on), so rows of other settings and pictures can lie in the same file and are
+    left alone.
     """
 
     def __init__(self, path: Path, report: Callable[[str], None] = lambda _: None) -> None:

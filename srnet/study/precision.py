@@ -30,7 +30,11 @@ SHIPPED = f"clean-x{SCALE}"
 def rows(bench: Bench) -> list[Row]:
     """The shipped weights; the small networks were measured when they were trained."""
     card = read_card(find(SHIPPED)[0])
-    key = {"question": QUESTION, "variant": f"{card.name} version {card.version}"}
+    key = {
+        "question": QUESTION,
+        "variant": f"{card.name} version {card.version}",
+        "held_out": bench.judge.pictures,
+    }
     return [bench.ledger.row(key, lambda: errors(load(find(SHIPPED)[0])[0].eval(), bench.judge))]
 
 

@@ -115,21 +115,20 @@ def _dimensions(rows: list[Row]) -> str:
 
 
 def _learned(rows: list[Row]) -> str:
-    lines = []
-    for name, (row, *_) in variants(rows, "learned").items():
-        lines.append(
-            [
-                name.split("_", 1)[-1],
-                f"{row['rms_missing']:.1f}",
-                f"{row['rms_residual']:.1f}",
-                f"{100 * row['share_of_energy']:.2f} %",
-                f"{100 * row['share_of_error_removed']:.0f} %",
-                *(f"{psnr:.2f}" for psnr in row["psnr_by_strength"].values()),
-                f"{row['best_strength']:.2f}",
-            ]
-        )
-    first = next(iter(variants(rows, "learned").values()))[0]
-    strengths = [f"dB at {k}" for k in first["psnr_by_strength"]]
+    shown = [row for row in rows if row["question"] == "learned"]
+    lines = [
+        [
+            row["variant"].split("_", 1)[-1],
+            f"{row['rms_missing']:.1f}",
+            f"{row['rms_residual']:.1f}",
+            f"{100 * row['share_of_energy']:.2f} %",
+            f"{100 * row['share_of_error_removed']:.0f} %",
+            *(f"{psnr:.2f}" for psnr in row["psnr_by_strength"].values()),
+            f"{row['best_strength']:.2f}",
+        ]
+        for row in shown
+    ]
+    strengths = [f"dB at {k}" for k in shown[0]["psnr_by_strength"]]
     head = ["photograph", "missing / levels", "added / levels", "share of energy"]
     return table([*head, "error removed", *strengths, "best strength"], lines)
 

@@ -91,6 +91,7 @@ class Bench:
 
     budget: Budget
     patches: Patches
+    photographs: str  # the hash of those that the patches are from
     judge: Judge
     ledger: Ledger
 
@@ -117,7 +118,13 @@ class Bench:
             budget = self.budget
             count = max(2, round(budget.iterations * share))
             trial = Trial(net, seed, count, budget.batch, budget.patch, **changes)
-            key = {"question": question, "variant": variant, **asdict(trial)}
+            key = {
+                "question": question,
+                "variant": variant,
+                "photographs": self.photographs,
+                "held_out": self.judge.pictures,
+                **asdict(trial),
+            }
             rows.append(self.ledger.row(key, partial(self._run, trial, kind, probe)))
         return rows
 

@@ -1,4 +1,4 @@
-"""Narrow screens, keyboard, names, lost connections, keys."""
+"""Narrow screens, keyboard, names, keys."""
 
 from __future__ import annotations
 
@@ -150,85 +150,6 @@ def test_dropped_and_pasted(page: Page, picture: Path) -> None:
         carried,
     )
     expect(page.rows("ready")).to_have_count(2)
-
-
-def test_a_lost_stream_and_a_busy_service(page: Page, picture: Path) -> None:
-    page.at.route("**/events", lambda route: route.abort())
-    refusals = [429, 503]
-
-    def refuse(route: Any) -> None:
-        if not refusals:
-            route.fallback()
-            return
-        route.fulfill(status=refusals.pop(), headers={"Retry-After": "1"}, json={"detail": "full"})
-
-    page.at.route("**/v1/jobs?*", refuse)
-    page.add(picture)
-    page.go()
-    expect(page.rows()).to_contain_text("Next try in 1 s")
-    page.finish()
-    assert refusals == []
-
-
-def test_a_service_that_is_gone(page: Page, picture: Path) -> None:
-    page.add(picture)
-    page.at.route("**/v1/jobs?*", lambda route: route.abort())
-    page.go()
-    expect(page.rows("failed")).to_contain_text("The upload broke off")
-    page.at.unroute("**/v1/jobs?*")
-    page.at.get_by_role("button", name="Try again: hill.png").click()
-    page.finish()
-
-
-def test_a_result_that_is_lost_on_the_way_is_fetched_again(page: Page, picture: Path) -> None:
-    losses = [429, 502, "abort"]
-    deleted: list[str] = []
-
-    def lose(route: Any) -> None:
-        if not losses:
-            route.fallback()
-        elif (loss := losses.pop()) == "abort":
-            route.abort()
-        else:
-            route.fulfill(status=loss, headers={"Retry-After": "1"}, json={"detail": "full"})
-
-    def hear(request: Any) -> None:
-        if request.method == "DELETE":
-            assert losses == []
-            deleted.append(request.url)
-
-    page.at.route("**/result", lose)
-    page.at.on("request", hear)
-    page.add(picture)
-    page.go()
-    page.finish()
-    page.compared()
-    assert len(deleted) == 1
-
-
-def test_a_result_that_cannot_be_fetched_is_kept(page: Page, picture: Path) -> None:
-    deleted: list[str] = []
-    page.at.on("request", lambda one: one.method == "DELETE" and deleted.append(one.url))
-    page.at.route("**/result", lambda route: route.fulfill(status=404, json={"detail": "no"}))
-    page.add(picture)
-    page.go()
-    expect(page.rows("failed")).to_have_count(1)
-    assert deleted == []
-    with page.at.expect_request(lambda one: one.method == "DELETE"):  # nobody will want it now
-        page.at.get_by_role("button", name="Remove: hill.png").click()
-
-
-def test_models_are_asked_for_again_after_a_failure(page: Page) -> None:
-    failures = [429, 502]
-
-    def fail(route: Any) -> None:
-        route.fulfill(status=failures.pop(), body="") if failures else route.fallback()
-
-    page.at.route("**/v1/models", fail)
-    page.at.reload()
-    expect(page.at.locator("#banner")).to_contain_text("status 502")
-    expect(page.at.locator("#model")).to_have_value("photo", timeout=20_000)
-    expect(page.at.locator("#banner")).to_be_hidden()
 
 
 def test_a_key_may_be_given_later(browser: Any, tmp_path: Path, picture: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -32,6 +34,31 @@ def test_progress_and_cancel(page: Page, picture: Path, service: Served) -> None
     engine.open.set()
     job = page.at.request.get(deleted.value.url)
     assert job.status == 404  # the service keeps nothing of it
+    page.at.get_by_role("button", name="Try again: hill.png").click()
+    page.finish()
+
+
+def test_a_job_that_is_cancelled_before_it_is_known_is_deleted(
+    page: Page, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.work import inspect
+
+    free = threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        assert free.wait(60)
+        return inspect(*given)
+
+    monkeypatch.setattr("server.service.inspect", slowly)
+    page.add(picture)
+    page.go()
+    expect(page.rows("uploading").locator("progress")).to_have_js_property("value", 1)
+    page.at.get_by_role("button", name="Cancel: hill.png").click()
+    expect(page.rows("cancelled")).to_have_count(1)
+    with page.at.expect_request(lambda request: request.method == "DELETE") as deleted:
+        free.set()
+    assert deleted.value.response().status == 204
+    expect(page.rows("cancelled")).to_have_count(1)
     page.at.get_by_role("button", name="Try again: hill.png").click()
     page.finish()
 

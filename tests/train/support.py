@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from srnet.card import NetConfig
+from srnet.card import Data, NetConfig
 from srnet.patches import Patches
 from srnet.recipe import TrainConfig
+from srnet.train import Run, train
 
 CONFIG = TrainConfig(
     name="tiny-x2",
@@ -27,3 +30,12 @@ def patches(pictures: list[np.ndarray], config: TrainConfig) -> Patches:
     return Patches(
         pictures, config.net.scale, config.patch, config.batch, config.degradation, config.seed
     )
+
+
+def run_through(config: TrainConfig, pictures: list[np.ndarray], output: Path, **kw) -> list[dict]:
+    rows: list[dict] = []
+    run = Run(config)
+    if output.with_suffix(".ckpt").exists():
+        run.restore(output.with_suffix(".ckpt"))
+    train(run, patches(pictures, config), output, data=Data(), report=rows.append, **kw)
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +12,10 @@ import torch
 from srnet import weights
 from srnet.bicubic import resize
 from srnet.card import Data, NetConfig
-from srnet.errors import OptionError, TrainingError, WeightsError
-from srnet.recipe import TrainConfig, learning_rate
+from srnet.errors import OptionError, TrainingError
+from srnet.recipe import learning_rate
 from srnet.train import Run, train
-from tests.train.support import CONFIG, patches
-
-
-def run_through(config: TrainConfig, pictures: list[np.ndarray], output: Path, **kw) -> list[dict]:
-    rows: list[dict] = []
-    run = Run(config)
-    if output.with_suffix(".ckpt").exists():
-        run.restore(output.with_suffix(".ckpt"))
-    train(run, patches(pictures, config), output, data=Data(), report=rows.append, **kw)
-    return rows
+from tests.train.support import CONFIG, patches, run_through
 
 
 @pytest.mark.parametrize(("optimizer", "loss"), [("muon", "l1"), ("adam", "l1"), ("muon", "psnr")])
@@ -68,20 +58,6 @@ def test_resume_is_exact(pictures: list[np.ndarray], tmp_path: Path) -> None:
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_other_settings_do_not_resume(pictures: list[np.ndarray], tmp_path: Path) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-    run_through(CONFIG, pictures, output)
-    with pytest.raises(WeightsError, match=r"settings \(blocks 1 -> 2, lr 0\.001 -> 0\.0005\)"):
-        run_through(replace(CONFIG, lr=5e-4, net=NetConfig(2, 4, 2)), pictures, output)
-
-
-def test_other_habits_do_resume(pictures: list[np.ndarray], tmp_path: Path) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-    run_through(CONFIG, pictures, output)
-    habits = replace(CONFIG, save_every=7, log_every=2, validate_every=5)
-    assert run_through(habits, pictures, output) == []  # it was at its end
-
-
 @pytest.mark.parametrize("loss", ["l1", "psnr"])
 def test_a_network_that_is_lost_is_not_saved(
     loss: str, pictures: list[np.ndarray], tmp_path: Path
@@ -114,32 +90,6 @@ def test_the_licence_goes_on_with_the_run(pictures: list[np.ndarray], tmp_path: 
     assert weights.read_card(output).licence == "CC0-1.0"
     weights.record(output, {"validation psnr": 9.0}, "CC-BY-4.0")
     assert weights.read_card(output).licence == "CC-BY-4.0"
-
-
-def test_checkpoints_from_before_a_setting_resume(
-    pictures: list[np.ndarray], tmp_path: Path
-) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-    run_through(CONFIG, pictures, output)
-    state = torch.load(output.with_suffix(".ckpt"), weights_only=True)
-    settings = json.loads(state["config"])
-    del settings["graphics"]
-    torch.save({**state, "config": json.dumps(settings)}, output.with_suffix(".ckpt"))
-    assert run_through(CONFIG, pictures, output) == []  # it was at its end
-    with pytest.raises(WeightsError, match=r"graphics 0\.0 -> 0\.5"):
-        run_through(replace(CONFIG, graphics=0.5), pictures, output)
-
-
-def test_checkpoints_of_an_older_format_do_not_resume(
-    pictures: list[np.ndarray], tmp_path: Path
-) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-    run_through(CONFIG, pictures, output)
-    state = torch.load(output.with_suffix(".ckpt"), weights_only=True)
-    del state["format"]  # it came with the second
-    torch.save(state, output.with_suffix(".ckpt"))
-    with pytest.raises(WeightsError, match="of an older srnet"):
-        run_through(CONFIG, pictures, output)
 
 
 def test_validation_lands_in_the_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
@@ -240,36 +190,6 @@ def test_a_validation_that_was_cut_off_is_made_later(
     assert rows[0] == {"iteration": run.iteration, "psnr": 30.0}
     assert weights.read_card(output).metrics == {"psnr": 30.0}
     assert run_through(CONFIG, pictures, output, validate=killed) == []  # it is made
-
-
-def test_the_checkpoint_comes_before_the_first_weights(
-    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("srnet.train.save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run_through(CONFIG, pictures, output)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".ckpt"]
-    run_through(CONFIG, pictures, output)
-    assert weights.read_card(output).training.iterations == CONFIG.iterations
-    output.unlink()
-    assert run_through(CONFIG, pictures, output) == []  # it was at its end
-    assert output.exists()
-
-
-def test_a_damaged_checkpoint_is_refused(pictures: list[np.ndarray], tmp_path: Path) -> None:
-    output = tmp_path / "tiny-x2.safetensors"
-    run_through(CONFIG, pictures, output)
-    checkpoint = output.with_suffix(".ckpt")
-    for left in (checkpoint.read_bytes()[:2000], b"", b"junk" * 99):
-        checkpoint.write_bytes(left)
-        with pytest.raises(WeightsError, match=r"damaged .* --start .*tiny-x2\.safetensors"):
-            Run(CONFIG).restore(checkpoint)
 
 
 def test_a_validation_made_later_leaves_the_rest_of_the_card(

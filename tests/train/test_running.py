@@ -12,26 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 import torch
 
 from srnet import weights
 from srnet.card import NetConfig
-from srnet.cli import main
 from srnet.patches import Patches
 from srnet.recipe import TrainConfig
 from srnet.train import Run
 from tests.train.support import CONFIG, patches
-
-
-@pytest.fixture
-def photographs(pictures: list[np.ndarray], tmp_path: Path) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for i, picture in enumerate(pictures):
-        PIL.Image.fromarray(picture).save(folder / f"{i}.png")
-    return folder
 
 
 def command(folder: Path, output: Path, iterations: int) -> list[str]:
@@ -83,9 +72,12 @@ def test_command_that_is_interrupted_saves_and_goes_on(photographs: Path, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the compiler
-def test_compiled_network_trains_alike(pictures: list[np.ndarray]) -> None:
-    plain, compiled = Run(CONFIG), Run(replace(CONFIG, compile=True))
-    source = patches(pictures, CONFIG)
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # which it hides itself
+@pytest.mark.parametrize("consistent", [False, True])
+def test_compiled_network_trains_alike(consistent: bool, pictures: list[np.ndarray]) -> None:
+    config = replace(CONFIG, net=replace(CONFIG.net, consistent=consistent))
+    plain, compiled = Run(config), Run(replace(config, compile=True))
+    source = patches(pictures, config)
     for i in range(2):
         expected = plain.step(source.draw(i))
         torch.testing.assert_close(compiled.step(source.draw(i)), expected, rtol=1e-4, atol=1e-6)
@@ -153,11 +145,3 @@ def test_two_processes_train_one_network(pictures: list[np.ndarray], tmp_path: P
         single.step(merged)
     for k, v in single.net.state_dict().items():
         torch.testing.assert_close(ranks[0][k], v, atol=2e-5, rtol=1e-4)
-
-
-@pytest.mark.skipif("fast-x2" not in weights.shipped(), reason="no weights in this checkout")
-def test_command_starts_from_weights_by_their_name(photographs: Path, tmp_path: Path) -> None:
-    output = tmp_path / "mine-x2.safetensors"
-    line = f"train {photographs} -o {output} --start fast-x2 --iterations 1 --batch 1 --patch 8"
-    assert main([*line.split(), "--device", "cpu", "--precision", "float32"]) == 0
-    assert weights.read_card(output).training.started_from.startswith("fast-x2 version ")
