@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -73,6 +75,27 @@ class Turnstile:
         finally:
             self._leave(mine)
 
+    @contextmanager
+    def turn_if_free(self) -> Iterator[bool]:
+        """Never waits; says whether it is one's turn for the length of the block.
+
+        For where waiting could be for oneself: generators are closed by the garbage collector too,
+        which may run in a thread that has the turn.
+        """
+        mine = threading.Event()
+        if not self._guard.acquire(blocking=False):
+            yield False
+            return
+        free = not self._taken
+        self._taken = True
+        self._guard.release()
+        mine.set()
+        try:
+            yield free
+        finally:
+            if free:
+                self._leave(mine)
+
     def _leave(self, mine: threading.Event) -> None:
         with self._guard:
             if not mine.is_set():  # interrupted while it waited
@@ -83,6 +106,14 @@ class Turnstile:
                 self._taken = False
 
 
+def _without_threads_of(process: int) -> None:
+    """In a fork of ``process`` PyTorch would wait for its threads, which no child has."""
+    if process not in (0, os.getpid()) and "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
+
+
 class LocalEngine(ABC):
     """What engines on this machine share: turns, lazy loading, memory that runs out.
 
@@ -90,6 +121,7 @@ class LocalEngine(ABC):
     """
 
     runtime: ClassVar[str]
+    _first: ClassVar[int] = 0  # the process in which one was first loaded
 
     def __init__(
         self,
@@ -104,6 +136,7 @@ class LocalEngine(ABC):
         self._weights, self._device, self._precision = weights, device, precision
         self._turnstile = Turnstile() if turnstile is None else turnstile
         self._loading, self._loaded = threading.Lock(), False
+        self._process = os.getpid()
 
     @property
     def kind(self) -> str:
@@ -126,17 +159,30 @@ class LocalEngine(ABC):
 
         Raises:
             SetupError: the device is absent.
-            DeviceError: out of memory even for a small tile.
+            DeviceError: out of memory even for a small tile, or in a child of the process it was
+                loaded in, which has none of its threads and would wait for them.
         """
+        if self._loaded and os.getpid() != self._process:
+            raise DeviceError(
+                f"{self.card.name} was loaded by another process: call srnet.load in each process"
+            )
         with self._loading:
             if not self._loaded:
                 with _starting:
+                    _without_threads_of(LocalEngine._first)
+                    LocalEngine._first = LocalEngine._first or os.getpid()
                     self._load()
-                self._loaded = True
-        for batch in batches:
-            with self._turnstile.turn():
-                result = self._run_one(batch)
-            yield result
+                self._loaded, self._process = True, os.getpid()
+        try:
+            for batch in batches:
+                with self._turnstile.turn():
+                    result = self._run_one(batch)
+                yield result
+        except BaseException:  # given up, perhaps by whoever takes the results
+            with self._turnstile.turn_if_free() as free:
+                if free:
+                    self._rest()
+            raise
         with self._turnstile.turn():
             self._rest()
 

@@ -1,4 +1,4 @@
-"""One pass of a picture through an engine: tiles out, batches through, cores pasted.
+"""A picture through the engines: tiles out, batches through, cores pasted, in each pass.
 
 Floats exist for one batch at a time, so memory is input + canvas + one batch.
 """
@@ -6,6 +6,7 @@ Floats exist for one batch at a time, so memory is input + canvas + one batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from srnet import tiles
-from srnet.bicubic import resize
+from srnet.alpha import fill_hidden
+from srnet.bicubic import resize, resize_rounding_once
 from srnet.engine import Engine
 from srnet.ensemble import averaged
+from srnet.image import Image
 from srnet.options import Options
 
 Array = npt.NDArray[Any]
@@ -25,6 +28,65 @@ Array = npt.NDArray[Any]
 SURROUND = 4
 RESIDUAL_GAIN = 4.0  # of the residual as a picture
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601: what a grey display shows
+
+
+def enlarge(
+    image: Image,
+    size: tuple[int, int],
+    engines: Sequence[Engine],
+    options: Options,
+    tell: Callable[[], None],
+) -> Image:
+    """A picture through one engine after the other, then in ``size``, height and width.
+
+    Without engines it is bicubic. ``tell`` is called as often as :func:`count_batches` says.
+    """
+    filled = opaque_colour(image)
+    (rgb,) = run_passes(without_colour(filled), engines, options, tell, [filled.dtype])
+    return _finished(image, rgb, size, engines, tell)
+
+
+def explain(
+    image: Image,
+    size: tuple[int, int],
+    engines: Sequence[Engine],
+    options: Options,
+    tell: Callable[[], None],
+) -> tuple[Image, Array]:
+    """As :func:`enlarge`, and what of it the network added: float32 ``(H, W, C)``, not rounded."""
+    filled = opaque_colour(image)
+    source, dtypes = without_colour(filled), [filled.dtype, np.dtype(np.float32)]
+    rgb, exact = run_passes(source, engines, options, tell, dtypes)
+    if exact.shape[:2] != size:  # what is shrunk is a picture, which ends at black and white
+        exact = _resized(np.clip(exact, 0, 1, out=exact), *size)
+    exact -= resize(to_float(source), *size)
+    return _finished(image, rgb, size, engines, tell), with_channels(exact, filled.shape[2])
+
+
+def _finished(
+    image: Image,
+    rgb: Array,
+    size: tuple[int, int],
+    engines: Sequence[Engine],
+    tell: Callable[[], None],
+) -> Image:
+    """``image`` with the enlarged ``rgb``, in the size and with the channels it is to have."""
+    rgb = _resized(with_channels(rgb, image.rgb.shape[2]), *size)
+    alpha = image.alpha
+    if alpha is not None:
+        alpha = resize_rounding_once(alpha, *size)
+    if not engines:  # or nothing could be stopped
+        tell()
+    return replace(image, rgb=rgb, alpha=alpha)
+
+
+def opaque_colour(image: Image) -> Array:
+    """The colour of a picture, also where alpha hides it: there it goes on from what is seen."""
+    return image.rgb if image.alpha is None else fill_hidden(image.rgb, image.alpha)
+
+
+def _resized(rgb: Array, height: int, width: int) -> Array:
+    return rgb if rgb.shape[:2] == (height, width) else resize_rounding_once(rgb, height, width)
 
 
 def run_passes(

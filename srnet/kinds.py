@@ -22,6 +22,8 @@ def from_kind(picture: Any) -> Image:
     if isinstance(picture, np.ndarray):
         return from_array(picture)
     if isinstance(picture, PILImage):
+        if 0 in picture.size:
+            raise OptionError(f"the Pillow image has no pixels: it is {picture.size}")
         return from_pil(picture)
     raise OptionError(
         "a picture is a path, the bytes of a file, a numpy array, a PIL image or an "

@@ -235,8 +235,14 @@ def _run(request: Any, batch: Pixels) -> Pixels:
 
     Not by ``request.infer``: short of memory, that gives the previous result and no error.
     """
-    request.start_async([batch] * len(request.model_inputs), share_inputs=True)
-    request.wait()
+    try:
+        request.start_async([batch] * len(request.model_inputs), share_inputs=True)
+        request.wait()
+    except BaseException:  # a signal's, perhaps: then it runs on, and the batch would be freed
+        with suppress(RuntimeError):  # that it is cancelled
+            request.cancel()
+            request.wait()
+        raise
     result: Pixels = request.get_output_tensor().data
     return result
 

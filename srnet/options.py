@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from srnet.errors import OptionError
 from srnet.image import FORMATS, PNG_LEVEL, SUBSAMPLINGS, check_options
@@ -22,6 +22,15 @@ def _whole(value: object) -> bool:
 
 def _wholes(value: object) -> bool:
     return isinstance(value, tuple | list) and all(map(_whole, value))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as Python's own, which do not overflow as those of numpy do."""
+    if isinstance(value, tuple | list):
+        return tuple(_plain(part) for part in value)
+    if _whole(value):
+        return int(value)
+    return float(value) if _number(value) else value
 
 
 def _truth(value: object) -> bool:
@@ -108,6 +117,7 @@ class Options:
             value = getattr(self, name)
             if not fits(value) and not (value is None and name in _OPTIONAL):
                 raise OptionError(f"{name} must be {words}, not {value!r}")
+            object.__setattr__(self, name, _plain(value))
         if not 0 <= self.strength <= 1:
             raise OptionError(f"strength must be from 0 to 1, not {self.strength:g}")
         if self.ensemble not in (1, 2, 4, 8):

@@ -10,7 +10,7 @@ from pathlib import Path
 from srnet.engine import TorchEngine, Turnstile
 from srnet.errors import OptionError
 from srnet.files import check_free, write_atomic
-from srnet.image import format_for, read_file
+from srnet.image import FORMATS, format_for, read_file
 from srnet.openvino_engine import OpenVINOEngine, preferred
 from srnet.options import Options, OptionWords
 from srnet.upscaler import Progress, Upscaler
@@ -99,10 +99,16 @@ def upscale(
                 "bytes there is srnet.load(...)(picture)"
             )
     source, target = Path(source), Path(target)
-    check_free(target, "choose another name, or pass overwrite=True", overwrite=overwrite)
-    options.setdefault("format", format_for(target))
+    cure = "choose another name, or pass overwrite=True"
+    check_free(target, cure, overwrite=overwrite)
+    kind = options.get("format") or format_for(target)
+    others = [name for name, known in FORMATS.items() if target.suffix.lower() in known.suffixes]
+    if kind not in (others or [kind]):
+        raise OptionError(f"{target} is called like {others[0]}, but format is {kind}")
+    options["format"] = kind
     upscaler = load(model, device=device, precision=precision, engine=engine, **options)
     data = upscaler.upscale_bytes(read_file(source), name=str(source), progress=progress)
+    check_free(target, f"{cure}; it has appeared meanwhile", overwrite=overwrite)
     write_atomic(target, data, parents=True)
     return target
 

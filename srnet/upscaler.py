@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-import numpy as np
 import numpy.typing as npt
 
-from srnet.alpha import fill_hidden
-from srnet.bicubic import resize, resize_rounding_once
 from srnet.engine import Engine
-from srnet.enlarge import (
-    count_batches,
-    run_passes,
-    to_float,
-    visible,
-    with_channels,
-    without_colour,
-)
+from srnet.enlarge import count_batches, enlarge, explain, opaque_colour, visible
 from srnet.errors import OptionError, TooLargeError
 from srnet.files import check_free, write_atomic
 from srnet.image import (
@@ -44,6 +34,18 @@ Array = npt.NDArray[Any]
 Picture = TypeVar("Picture")
 Progress = Callable[[int, int], None]
 Tell = Callable[[], None]
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """For the doors of Python: the others have a word of their own."""
+    try:
+        yield
+    except MemoryError as error:
+        raise TooLargeError(
+            "not enough memory for the picture and its result: take a smaller picture or scale, "
+            "or free some memory"
+        ) from error
 
 
 class Upscaler:
@@ -70,6 +72,7 @@ class Upscaler:
             "an Upscaler stays in its process, as its engines do: call srnet.load in each"
         )
 
+    @_enough_memory()
     def __call__(
         self, image: Picture, options: Options | None = None, progress: Progress | None = None
     ) -> Picture:
@@ -92,7 +95,9 @@ class Upscaler:
         elif isinstance(image, str | Path):
             result = type(image)(self._beside(Path(image), options, progress))
         else:
-            result = to_kind(self.run([from_kind(image)], options, progress)[0], image)
+            picture = from_kind(image)
+            self.check(Header("", picture.width, picture.height), options)
+            result = to_kind(self.run([picture], options, progress)[0], image)
         return cast(Picture, result)
 
     def _chosen(self, options: Options | None) -> Options:
@@ -105,8 +110,11 @@ class Upscaler:
         suffix = FORMATS[output_format(frames[0].format, len(frames), options)].suffix
         factor = self.size(frames[0].height, frames[0].width, options)[1] / frames[0].width
         target = path.with_name(f"{path.stem}_x{factor:.3g}{suffix}")
-        check_free(target, "move it away, or use srnet.upscale(input, output)")
-        write_atomic(target, write(self.run(frames, options, progress), options))
+        cure = "move it away, or use srnet.upscale(input, output)"
+        check_free(target, cure)
+        data = write(self.run(frames, options, progress), options)
+        check_free(target, f"{cure}; it has appeared meanwhile")
+        write_atomic(target, data)
         return target
 
     def size(self, height: int, width: int, options: Options) -> tuple[int, int]:
@@ -195,6 +203,7 @@ class Upscaler:
         rest = [self._enlarge(frame, options, tell) for frame in frames[1:]]
         return [first, *rest], Image(visible(added, first.alpha))
 
+    @_enough_memory()
     def residual(
         self, image: Any, options: Options | None = None, progress: Progress | None = None
     ) -> tuple[Array, Image]:
@@ -209,12 +218,15 @@ class Upscaler:
         if isinstance(data, bytes | bytearray):
             data = bytes(data)
             self.check(read_header(data, name), options)
-            data = self.decode(data, name, options)[0]
-        image = from_kind(data)
-        tell = _counter(self._count(image, options), progress)
-        result, added = self._explained(image, options, tell)
+            picture = self.decode(data, name, options)[0]
+        else:
+            picture = from_kind(data)
+            self.check(Header("", picture.width, picture.height), options)
+        tell = _counter(self._count(picture, options), progress)
+        result, added = self._explained(picture, options, tell)
         return added, Image(visible(added, result.alpha))
 
+    @_enough_memory()
     def upscale_bytes(
         self,
         data: bytes,
@@ -240,32 +252,15 @@ class Upscaler:
         return count_batches(image.height, image.width, engines, options)
 
     def _enlarge(self, image: Image, options: Options, tell: Tell) -> Image:
-        filled = _filled(image)
-        engines = self.plan(image.height, image.width, options)
-        (rgb,) = run_passes(without_colour(filled), engines, options, tell, [filled.dtype])
-        return self._finished(image, rgb, options, tell)
+        return enlarge(image, *self._way(image, options), options, tell)
 
     def _explained(self, image: Image, options: Options, tell: Tell) -> tuple[Image, Array]:
-        """The result, and what of it the network added: float32 ``(H, W, C)``, not rounded."""
-        filled = _filled(image)
-        source, dtypes = without_colour(filled), [filled.dtype, np.dtype(np.float32)]
-        engines = self.plan(image.height, image.width, options)
-        rgb, exact = run_passes(source, engines, options, tell, dtypes)
-        result = self._finished(image, rgb, options, tell)
-        added = _resized(exact, result.height, result.width)
-        added -= resize(to_float(source), result.height, result.width)
-        return result, with_channels(added, filled.shape[2])
+        return explain(image, *self._way(image, options), options, tell)
 
-    def _finished(self, image: Image, rgb: Array, options: Options, tell: Tell) -> Image:
-        """``image`` with the enlarged ``rgb``, in the size and with the channels it is to have."""
-        height, width = self.size(image.height, image.width, options)
-        rgb = _resized(with_channels(rgb, image.rgb.shape[2]), height, width)
-        alpha = image.alpha
-        if alpha is not None:
-            alpha = resize_rounding_once(alpha, height, width)
-        if not self.plan(image.height, image.width, options):  # or nothing could be stopped
-            tell()
-        return replace(image, rgb=rgb, alpha=alpha)
+    def _way(self, image: Image, options: Options) -> tuple[tuple[int, int], list[Engine]]:
+        """The size that a picture gets, and the engines that it goes through."""
+        height, width = image.height, image.width
+        return self.size(height, width, options), self.plan(height, width, options)
 
 
 def consistency_db(source: Image, result: Image) -> float | None:
@@ -275,15 +270,7 @@ def consistency_db(source: Image, result: Image) -> float | None:
     """
     if result.height < source.height or result.width < source.width:
         return None
-    return consistency(_filled(source), result.rgb)
-
-
-def _filled(image: Image) -> Array:
-    return image.rgb if image.alpha is None else fill_hidden(image.rgb, image.alpha)
-
-
-def _resized(rgb: Array, height: int, width: int) -> Array:
-    return rgb if rgb.shape[:2] == (height, width) else resize_rounding_once(rgb, height, width)
+    return consistency(opaque_colour(source), result.rgb)
 
 
 def _counter(total: int, progress: Progress | None) -> Tell:

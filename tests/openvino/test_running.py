@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 import torch
@@ -138,6 +140,35 @@ def test_a_form_that_cannot_be_loaded_is_one_clear_error(
     monkeypatch.setattr(OpenVINOEngine, "_restore", lambda *_: False)
     with pytest.raises(DeviceError, match=r"cannot prepare tiny-x2.*--engine torch"):
         run(tiny_weights[2], tmp_path)
+
+
+class _Interrupted:
+    """A request whose first wait is cut short, as by Ctrl-C between two instructions."""
+
+    def __init__(self, request: Any) -> None:
+        self.request, self.waits = request, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.request, name)
+
+    def wait(self) -> None:
+        self.waits += 1
+        if self.waits == 1:
+            raise KeyboardInterrupt
+        self.request.wait()
+
+
+def test_a_batch_that_was_interrupted_has_ended(
+    tiny_weights: dict[int, Path], tmp_path: Path
+) -> None:
+    engine = OpenVINOEngine(tiny_weights[2], "cpu", "float32", cache=tmp_path)
+    x = np.random.default_rng(1).random((1, 500, 500, 3), np.float32)
+    (expected,) = engine.run([x])
+    engine._request = _Interrupted(engine._request)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run([x]))
+    (found,) = engine.run([x])  # at once: it was refused as busy
+    np.testing.assert_array_equal(found, expected)
 
 
 def _no_build(_: OpenVINOEngine) -> dict[str, bytes]:

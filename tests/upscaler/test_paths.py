@@ -22,7 +22,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_too_long_a_name_is_refused_first(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(srnet.product, "load", None)
+    monkeypatch.setattr("srnet.product.load", None)
     for overwrite in (False, True):
         with pytest.raises(OptionError, match="is a longer name than files can have"):
             srnet.upscale(source, source.with_name(f"{LONG}.png"), overwrite=overwrite)
@@ -52,3 +52,26 @@ def test_a_link_to_nothing_is_something_there(
         Upscaler([fake_engine()])(source, Options())
     assert srnet.upscale(source, link, model=tiny_weights[2], overwrite=True) == link
     assert not link.is_symlink()
+
+
+def test_a_file_that_appears_meanwhile_stays(source: Path, tiny_weights: dict[int, Path]) -> None:
+    target = source.with_name("a_x2.png")
+
+    def appear(*_: int) -> None:
+        target.write_bytes(b"precious")
+
+    up = srnet.load(tiny_weights[2])
+    with pytest.raises(OutputError, match=r"a_x2\.png exists: .* appeared meanwhile"):
+        up(source, progress=appear)
+    target.unlink()
+    with pytest.raises(OutputError, match=r"a_x2\.png exists: .* appeared meanwhile"):
+        srnet.upscale(source, target, model=tiny_weights[2], progress=appear)
+    assert target.read_bytes() == b"precious"
+
+
+def test_no_format_is_that_of_the_name(source: Path, tiny_weights: dict[int, Path]) -> None:
+    target = srnet.upscale(source, source.with_name("b.webp"), model=tiny_weights[2], format=None)
+    with PIL.Image.open(target) as picture:
+        assert picture.format == "WEBP"
+    with pytest.raises(OptionError, match=r"b\.png is called like png, but format is webp"):
+        srnet.upscale(source, source.with_name("b.png"), model=tiny_weights[2], format="webp")

@@ -16,24 +16,11 @@ import PIL.ImageOps
 import pytest
 
 import srnet
-from srnet.batch import run
-from srnet.errors import Cancelled, OptionError, OutputError, PictureError, TooLargeError
+from srnet.errors import Cancelled, OptionError, OutputError, PictureError
 from srnet.image import Image, read_header
-from srnet.naming import Job
 from srnet.options import Options, OptionWords
 from srnet.upscaler import Upscaler
 from tests.upscaler.support import png
-
-
-def test_what_passes_the_limit_is_named_by_its_own_size(fake_engine: type) -> None:
-    data, up = png(np.zeros((40, 60), np.uint8)), Upscaler([fake_engine()])
-    with pytest.raises(TooLargeError) as caught:
-        up.upscale_bytes(data, Options(scale=1.1, max_pixels=5000))
-    assert str(caught.value).startswith(
-        "what is then shrunk to 66 x 44 would have 0.0096 megapixels (120 x 80); the limit is 0.005"
-    )
-    with pytest.raises(TooLargeError, match=r"^the result would have 0.0096 .* \(120 x 80\)"):
-        up.upscale_bytes(data, Options(scale=2, max_pixels=5000))
 
 
 @pytest.mark.parametrize(
@@ -78,14 +65,6 @@ def test_an_exception_in_progress_stops_at_once(fake_engine: type) -> None:
     with pytest.raises(Cancelled):
         Upscaler([engine])(np.zeros((90, 90, 3), np.uint8), Options(tile=20), stop)
     assert len(engine.shapes) == 1
-
-
-def test_limit_is_read_from_the_header(fake_engine: type) -> None:
-    data = png(np.zeros((100, 100, 3), np.uint8))[:60]  # the header, and no picture
-    with pytest.raises(TooLargeError, match="limit"):
-        Upscaler([fake_engine()]).upscale_bytes(data, Options(max_pixels=39_999))
-    with pytest.raises(PictureError):
-        Upscaler([fake_engine()]).upscale_bytes(data, Options(max_pixels=40_000))
 
 
 def test_upscale_files(tiny_weights: dict[int, Path], tmp_path: Path, picture: np.ndarray) -> None:
@@ -181,33 +160,8 @@ def test_other_kinds_are_refused_by_name(fake_engine: type, thing: object) -> No
         with pytest.raises(OptionError, match="a numpy array, a PIL image") as caught:
             work(thing)
         assert str(caught.value).endswith(f"not {type(thing).__name__}")
-
-
-def test_each_picture_is_checked_once(
-    fake_engine: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, picture: np.ndarray
-) -> None:
-    seen: list[str] = []
-
-    class Counted(Upscaler):
-        def check(self, header, options) -> None:
-            seen.append("check")
-            super().check(header, options)
-
-    def count(*target: object) -> None:
-        seen.append("target")
-
-    up, path = Counted([fake_engine()]), tmp_path / "a.png"
-    path.write_bytes(png(picture))
-    options = Options(scale=3)
-    monkeypatch.setattr("srnet.sizes.check_target", count)
-    for work in (up, up.residual):
-        for thing in (path.read_bytes(), path):
-            work(thing, options)
-            assert seen == ["check"]
-            seen.clear()
-    job = Job(path, tmp_path / "b.png", "png", tmp_path / "c.png")
-    assert run([job], up, options).count("done") == 1
-    assert seen == ["check"]
+        with pytest.raises(OptionError, match=r"has no pixels: it is \(0, 5\)"):
+            work(PIL.Image.new("RGB", (0, 5)))
 
 
 def test_two_runs_give_the_same_bytes(up: Upscaler, picture: np.ndarray) -> None:

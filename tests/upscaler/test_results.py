@@ -207,6 +207,15 @@ def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     assert (np.abs(plain.rgb.astype(int) - 128) <= 1).all()
 
 
+def test_the_residual_is_what_was_added_at_sizes_between_those_of_the_networks_too(
+    up: Upscaler, rng: np.random.Generator
+) -> None:
+    noise = rng.integers(0, 256, (20, 30, 3), np.uint8)  # bicubic overshoots, and is cut off
+    added, _ = up.residual(noise, Options(scale=1.5))
+    rebuilt = np.clip(resize(noise.astype(np.float32) / 255, 30, 45) + added, 0, 1) * 255
+    assert np.abs(rebuilt - up(noise, Options(scale=1.5))).max() <= 1.01
+
+
 def test_what_alpha_hides_is_not_shown_as_added(up: Upscaler, picture: np.ndarray) -> None:
     alpha = np.zeros(picture.shape[:2], np.uint8)
     alpha[:, 15:] = 255

@@ -1,13 +1,8 @@
-"""Engines: exact tiles, order, fairness between threads, memory that runs out.
-
-One contract, and every engine is held to it.
-"""
+"""What every engine promises: order, exact tiles, exact bases, clear errors."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,55 +12,12 @@ import torch
 from srnet import tiles
 from srnet.bicubic import resize
 from srnet.device import best_device, best_dtype
-from srnet.engine import TorchEngine, Turnstile
-from srnet.errors import DeviceError, OptionError, SetupError
+from srnet.engine import TorchEngine
+from srnet.errors import OptionError, SetupError
 from srnet.model import SRNet
-from srnet.openvino_engine import OpenVINOEngine
 from srnet.weights import save
 from tests.conftest import tiny_card
-
-Kind = type[TorchEngine] | type[OpenVINOEngine]
-Made = TorchEngine | OpenVINOEngine
-
-
-def failing(engine: Made, error: Exception, pixels: int) -> list[int]:
-    """Let every batch of more pixels fail; the sizes of all batches come in the list."""
-    name = "_net" if isinstance(engine, TorchEngine) else "_infer"
-    works, sizes = getattr(engine, name), []
-
-    def limited(x: torch.Tensor | np.ndarray) -> torch.Tensor | np.ndarray:
-        shape = x.shape
-        sizes.append(shape[0] * shape[2] * (shape[3] if name == "_net" else shape[1]))
-        if sizes[-1] > pixels:
-            raise error
-        return works(x)
-
-    setattr(engine, name, limited)
-    return sizes
-
-
-@pytest.fixture(params=["torch", "openvino"])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    if request.param == "torch":
-        return TorchEngine
-    if find_spec("openvino") is None:
-        pytest.skip("OpenVINO is not installed: pip install '.[openvino]'")
-    return OpenVINOEngine
-
-
-@pytest.fixture
-def make(kind: Kind, tiny_weights: dict[int, Path]) -> Callable[..., Made]:
-    """Makes an engine of a scale, in a precision."""
-
-    def made(scale: int = 2, precision: str = "float32") -> Made:
-        return kind(tiny_weights[scale], "cpu", precision)
-
-    return made
-
-
-@pytest.fixture
-def engine(make: Callable[..., Made]) -> Made:
-    return make()
+from tests.engine.support import Kind, Made
 
 
 def test_results_come_lazily_and_in_order(engine: Made) -> None:
@@ -143,16 +95,6 @@ def test_the_nearest_base_is_exact_too(
     np.testing.assert_array_equal(found[0], x.repeat(2, axis=0).repeat(2, axis=1))
 
 
-def test_results_are_ones_own(engine: Made, rng: np.random.Generator) -> None:
-    first, second = rng.random((2, 1, 8, 8, 3), np.float32)
-    results = engine.run([first, second, first])
-    kept = next(results)
-    copy = kept.copy()
-    next(results)
-    np.testing.assert_array_equal(kept, copy)
-    np.testing.assert_array_equal(next(results), copy)
-
-
 def test_a_smaller_halo_would_show(engine: Made, rng: np.random.Generator) -> None:
     x = rng.random((40, 40, 3), np.float32)
     (whole,) = engine.run([x[None]])
@@ -165,91 +107,11 @@ def test_a_smaller_halo_would_show(engine: Made, rng: np.random.Generator) -> No
     assert worst > 1e-5
 
 
-def test_many_threads_get_their_own_results(engine: Made) -> None:
-    inputs = [np.full((1, 4 + i, 5, 3), i / 8, np.float32) for i in range(8)]
-    expected = [next(engine.run([x])) for x in inputs]
-    found: dict[int, np.ndarray] = {}
-
-    def work(i: int) -> None:
-        for result in engine.run([inputs[i]] * 3):
-            found[i] = result
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for i, result in found.items():
-        np.testing.assert_array_equal(result, expected[i])
-
-
-def test_turnstile_is_first_come_first_served() -> None:
-    turnstile, order = Turnstile(), []
-    with turnstile.turn():
-        threads = []
-        for i in range(5):
-            thread = threading.Thread(target=lambda i=i: _enter(turnstile, order, i))
-            thread.start()
-            while len(turnstile._waiting) <= i:  # until it waits, so that the order is known
-                pass
-            threads.append(thread)
-    for thread in threads:
-        thread.join()
-    assert order == [0, 1, 2, 3, 4]
-
-
-def _enter(turnstile: Turnstile, order: list[int], i: int) -> None:
-    with turnstile.turn():
-        order.append(i)
-
-
-SHORT: dict[Kind, list[Exception]] = {  # how each says that memory ran out
-    TorchEngine: [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
-    ],
-    OpenVINOEngine: [
-        MemoryError(),
-        RuntimeError("[CPU] Convolution node: Failed to allocate 33554432 bytes of memory"),
-        RuntimeError("std::bad_alloc"),
-    ],
-}
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_short_of_memory_batch_and_tile_are_halved(
-    engine: Made, number: int, rng: np.random.Generator
-) -> None:
-    x = rng.random((3, 40, 56, 3), np.float32)
-    (whole,) = engine.run([x])
-    sizes = failing(engine, SHORT[type(engine)][number], 1000)
-    (result,) = engine.run([x])
-    assert np.abs(result - whole).max() <= 1e-5
-    assert sizes[0] == 3 * 40 * 56
-    assert min(sizes) <= 1000
-
-
-def test_no_memory_at_all_is_one_clear_error(engine: Made) -> None:
-    next(engine.run([np.zeros((1, 2, 2, 3), np.float32)]))
-    failing(engine, MemoryError(), 0)
-    with pytest.raises(DeviceError, match="not enough memory"):
-        list(engine.run([np.zeros((1, 64, 64, 3), np.float32)]))
-
-
 def test_other_errors_are_not_swallowed(engine: Made) -> None:
     with pytest.raises(RuntimeError, match=r"channels|shape"):
         list(engine.run([np.zeros((1, 8, 8, 5), np.float32)]))
     (result,) = engine.run([np.zeros((1, 8, 8, 3), np.float32)])  # and it still works
     assert result.shape == (1, 16, 16, 3)
-
-
-def test_a_run_that_is_given_up_leaves_the_engine_free(engine: Made) -> None:
-    x = np.zeros((1, 4, 4, 3), np.float32)
-    run = engine.run([x] * 3)
-    next(run)
-    run.close()
-    assert len(list(engine.run([x] * 2))) == 2
 
 
 def test_bfloat16_is_within_one_level(make: Callable[..., Made], rng: np.random.Generator) -> None:
