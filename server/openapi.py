@@ -79,7 +79,9 @@ PICTURE_HEADERS: Mapping[str, Any] = {
     "X-Consistency-DB": header(
         "PSNR of the result, shrunk, against the input; before it is encoded.", 52.31
     ),
-    "X-Rounded-To-8-Bit": header("Only if the input has 16 bits, and the result not.", 1),
+    "X-Rounded-To-8-Bit": header(
+        "Only if the input has more bits than 8, and the result has 8.", 1
+    ),
     "X-Pages-Left-Out": header("Only of a TIFF with several pages: all but the first.", 2),
 }
 

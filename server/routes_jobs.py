@@ -51,7 +51,7 @@ class Output(BaseModel):
     width: int
     height: int
     format: str
-    rounded_to_8_bit: bool = Field(False, description="As the input has 16 bits.")
+    rounded_to_8_bit: bool = Field(False, description="As the input has more.")
     pages_left_out: int = Field(0, description="Of a TIFF: all but the first.")
 
 

@@ -68,7 +68,7 @@ class Result:
     seconds: dict[str, float]  # of each stage
     frames: int = 1
     consistency_db: float | None = None
-    rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the result 8
+    rounded_to_8_bit: bool = False  # as the input has more, and the result has 8
     pages_left_out: int = 0  # of a TIFF: all but the first
 
     @property

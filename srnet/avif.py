@@ -1,8 +1,8 @@
-"""What an AVIF file says of its colours in codes, which Pillow does not tell.
+"""What an AVIF file says of its samples, which Pillow does not tell: their bits, their colours.
 
-The codes are those of ITU-T H.273, as in a PNG's cICP; they lie in a box of their own that
-belongs to the picture (ISO/IEC 23008-12, and 14496-12 for boxes). Where there is a profile besides,
-that holds.
+The codes of colours are those of ITU-T H.273, as in a PNG's cICP; they lie in a box of their own
+that belongs to the picture (ISO/IEC 23008-12, and 14496-12 for boxes). Where there is a profile
+besides, that holds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,18 @@ def profile(data: bytes) -> bytes | None:
     except (IndexError, struct.error):  # damaged: the decoder will say whether it matters
         pass
     return None
+
+
+def bits(data: bytes) -> int:
+    """Bits of a sample: 8, 10 or 12."""
+    try:
+        for box in _properties(data):
+            if box[:4] == b"av1C":
+                high, twelve = box[6] & 0x40, box[6] & 0x20
+                return (12 if twelve else 10) if high else 8
+    except (IndexError, struct.error):  # damaged, as above
+        pass
+    return 8
 
 
 def _of_codes(primaries: int, curve: int) -> bytes | None:

@@ -18,7 +18,7 @@ from srnet.exif import upright, with_sides_swapped
 from srnet.notes import NO_NOTES, Notes, of_picture
 from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, as_read, quiet_pillow
 from srnet.pixels import resolution
-from srnet.structure import check_scans, check_tiles, gif_extent, later_pages
+from srnet.structure import check_scans, check_tiles, gif_extent, jpeg2000_bits, later_pages
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
 
@@ -67,7 +67,7 @@ class Header:
     height: int
     frames: int = 1
     depth: int = 8  # bits per sample that decoding will keep, 8 or 16
-    cut: bool = False  # to 8 bits from 16, by decoding
+    cut: bool = False  # to 8 bits from more, by decoding
     grey: bool = False
     alpha: bool = False
     lossless: bool = False  # WebP that lost nothing; other formats do not say
@@ -128,7 +128,7 @@ def open_picture(data: bytes) -> Source:
         height,
         frames,
         depth=16 if deep and not composed else 8,
-        cut=deep and composed,
+        cut=(deep and composed) or _cut(pil, data),
         grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info or not covered,
         lossless=webp.is_lossless(data),
@@ -233,6 +233,16 @@ def _deep(pil: Any, data: bytes) -> bool:
         return True
     bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" else (8,)
     return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
+
+
+def _cut(pil: Any, data: bytes) -> bool:
+    """Whether the file has more than the 8 bits that Pillow makes of it."""
+    if pil.format == "AVIF":
+        return avif.bits(data) > 8
+    if pil.format == "JPEG2000":
+        return not pil.mode.startswith("I;16") and jpeg2000_bits(data) > 8
+    bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" and pil.mode == "CMYK" else (8,)
+    return bool(bits[0] > 8)
 
 
 def raw_exif(pil: Any) -> bytes | None:

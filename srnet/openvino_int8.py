@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from openvino import Core, Model, opset13
 
-from srnet.openvino_graph import is_base
-
 _COLOURS = 3
 _ACTIVATION_LEVELS = 256
 _WEIGHT_LEVELS = 255  # as many below zero as above
@@ -30,6 +28,8 @@ def quantise(model: Any, limits: Sequence[tuple[float, float]], top: int) -> Non
     16 bits. In the graph and not in the network: of rounding that was traced OpenVINO makes
     float32.
     """
+    from srnet.openvino_graph import is_base  # and PyTorch with it, which only building needs
+
     convolutions = [
         op
         for op in model.get_ordered_ops()

@@ -22,7 +22,7 @@ def output_format(source: str, frames: int, options: Options) -> str:
 
 
 def rounds_to_8_bit(header: Header, kind: str) -> bool:
-    """Whether a result of format ``kind`` holds 8 bits where its input has 16."""
+    """Whether a result of format ``kind`` holds 8 bits where its input has more."""
     return header.cut or (header.depth == 16 and not FORMATS[kind].sixteen_bit)
 
 

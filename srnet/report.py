@@ -35,7 +35,7 @@ class Row:
     megapixels_per_second: float | None = None  # output pixels by seconds in the network
     consistency_db: float | None = None  # see srnet.metrics.consistency; first frame
     residual: str | None = None  # where its picture was written, or would be
-    rounded_to_8_bit: bool = False  # as the input has 16 bits, and the format of the output 8
+    rounded_to_8_bit: bool = False  # as the input has more, and the output has 8
     pages_left_out: int = 0  # of a TIFF: all but the first
     error: str | None = None
 

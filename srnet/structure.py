@@ -71,6 +71,14 @@ def check_tiles(width: int, height: int, pixels: int) -> None:
         raise ValueError("its tiles are far larger than the picture")
 
 
+def jpeg2000_bits(data: bytes) -> int:
+    """Bits of a sample in the first channel of a JPEG 2000 file, as its code stream says."""
+    start = data.find(b"\xff\x4f\xff\x51")  # SOC and SIZ (ISO/IEC 15444-1, A.5.1)
+    if start < 0 or len(data) <= start + 42:
+        return 8  # damaged: the decoder will say so
+    return (data[start + 42] & 0x7F) + 1
+
+
 def later_pages(data: bytes) -> int:
     """Pages of a TIFF or BigTIFF after its first picture, without thumbnails and masks.
 

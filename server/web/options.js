@@ -2,7 +2,7 @@
 
 const NOTES = {
   photo: "Photographs and JPEGs: also cleans light noise and compression marks.",
-  clean: "Clean sources, such as renders, drawings and lossless files: changes nothing else.",
+  clean: "Photographs that were only shrunk, kept without loss: changes nothing else.",
   fast: "A small network, for many pictures or a slow machine.",
 };
 

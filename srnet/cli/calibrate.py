@@ -36,7 +36,7 @@ def calibrate(
     The result is kept in the weights file.
     """
     from srnet.calibrate import calibrate
-    from srnet.weights import find
+    from srnet.weights import find_one
 
     if graphics < 0:
         raise OptionError(f"--graphics must be 0 or more, not {graphics}")
@@ -44,6 +44,6 @@ def calibrate(
         raise OptionError(f"--steps must be 0 or more, not {steps}")
     if turns < 0:
         raise OptionError(f"--turns must be 0 or more, not {turns}")
-    for path in [path for name in models for path in find(name)]:
+    for path in [find_one(name) for name in models]:
         count = calibrate(path, pictures, graphics, steps, turns)
         tell(f"{path}: ranges for int8 from {count} pictures")

@@ -84,7 +84,7 @@ def summary(row: Row) -> str:
         sizes = ("x".join(map(str, size)) for size in (row.input_size, row.output_size))
         text += "  " + " -> ".join(sizes) + ("  smaller than the input" if row.shrunk else "")
     if row.rounded_to_8_bit:
-        text += "  16 bits rounded to 8"
+        text += "  rounded to 8 bits"
     if row.pages_left_out:
         text += f"  without {row.pages_left_out} more page{'s' * (row.pages_left_out > 1)}"
     if row.status != "done":
@@ -146,7 +146,7 @@ def _totals(report: Report) -> str:
         verb = "to make" if report.dry_run else "made"
         counts.append(f"{added} residual{'s' * (added > 1)} {verb} of results that were there")
     if rounded := sum(row.rounded_to_8_bit for row in made):
-        counts.append(f"{rounded} rounded from 16 to 8 bits")
+        counts.append(f"{rounded} rounded to 8 bits")
     if pages := sum(row.pages_left_out for row in made):
         counts.append(f"{pages} page{'s' * (pages > 1)} of TIFFs left out")
     if report.ignored:

@@ -29,7 +29,7 @@ from srnet.device import thread_limit
 from srnet.engine import TorchEngine
 from srnet.export import export_onnx
 from srnet.openvino_engine import OpenVINOEngine
-from srnet.weights import find, load
+from srnet.weights import find_one, load
 from tests.bench.speed import mosaic
 
 Run = Callable[[np.ndarray], np.ndarray]  # (1, h, w, 3) float32 to (1, s * h, s * w, 3)
@@ -115,7 +115,7 @@ class Residual(torch.nn.Module):
 
 def measured(model: str, sides: list[int], runs: int, clock: Callable[[], float]) -> list[dict]:
     """A row for each runtime and side of the tile."""
-    (weights,) = find(model)
+    weights = find_one(model)
     threads = thread_limit() or torch.get_num_threads()
     rows = []
     with tempfile.TemporaryDirectory() as name:

@@ -271,6 +271,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--requests", type=int, default=500)
     options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     report: dict[str, Any] = {
         "python": platform.python_version(),
         "machine": platform.machine(),

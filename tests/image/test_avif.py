@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 
+import cv2
+import numpy as np
 import PIL.Image
 import pytest
 
 from srnet import avif, pngcolour
-from srnet.image import decode, encode, to_pil
+from srnet.image import decode, encode, read_header, to_pil
 from tests.image.support import SRGB, exif, pillow, slope, tags
 
 P3 = pngcolour.profile({b"cICP": bytes((12, 13, 0, 1))}, grey=False)
@@ -87,3 +89,14 @@ def test_the_orientation_is_read_and_reset_whatever_its_type(kind, format_):
     found = tags(decode(again)[0].exif)
     assert found.get(0x112, 1) == 1
     assert found[0x10F] == "maker"
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_more_than_8_bits_are_told(bits: int) -> None:
+    samples = np.zeros((16, 24, 3), np.uint8 if bits == 8 else np.uint16)
+    written, data = cv2.imencode(".avif", samples, [cv2.IMWRITE_AVIF_DEPTH, bits])
+    if not written:
+        pytest.skip("this OpenCV writes no AVIF")
+    assert avif.bits(data.tobytes()) == bits
+    header = read_header(data.tobytes(), "a.avif")
+    assert (header.depth, header.cut) == (8, bits > 8)

@@ -6,9 +6,11 @@ import io
 import struct
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
+import tifffile
 
 from srnet.errors import DecodeError
 from srnet.image import (
@@ -214,3 +216,16 @@ def test_channels_in_planes_are_read_where_that_is_sure():
     grey = planar(np.uint8, 2, photometric="minisblack", extrasamples=["unassalpha"])
     with pytest.raises(DecodeError, match="separate planes"):
         decode(grey)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_decoding_cuts_to_8_bits_is_told(kind: type) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (64, 80, 4)).astype(kind)
+    tiff = io.BytesIO()
+    tifffile.imwrite(tiff, samples, photometric="separated")  # CMYK
+    jpeg2000 = cv2.imencode(".jp2", samples[..., :3])[1].tobytes()
+    for data in (tiff.getvalue(), jpeg2000):
+        header = read_header(data, "picture")
+        assert (header.depth, header.cut) == (8, kind is np.uint16)
+    grey = read_header(cv2.imencode(".jp2", samples[..., 0])[1].tobytes(), "grey")
+    assert (grey.depth, grey.cut) == (8 * np.dtype(kind).itemsize, False)

@@ -16,17 +16,22 @@ import torch
 
 from srnet.cache import Cache
 from srnet.openvino_engine import OpenVINOEngine
+from srnet.weights import find_one
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install '.[openvino]'")
 from tests.openvino.support import X, run
 
 
-def test_the_second_start_needs_no_torch(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["auto", "int8"])
+def test_the_second_start_needs_no_torch(
+    tiny_weights: dict[int, Path], tmp_path: Path, precision: str
+) -> None:
+    weights = find_one("fast-x2") if precision == "int8" else tiny_weights[2]
     code = f"""
 import sys, numpy as np
 from pathlib import Path
 from srnet.openvino_engine import OpenVINOEngine
-engine = OpenVINOEngine(Path({str(tiny_weights[2])!r}), cache=Path({str(tmp_path)!r}))
+engine = OpenVINOEngine(Path({str(weights)!r}), "cpu", {precision!r}, cache=Path({str(tmp_path)!r}))
 print(next(engine.run([np.zeros((1, 4, 5, 3), np.float32)])).shape, "torch" in sys.modules)
 """
     command = [sys.executable, "-c", code]
