@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.bench import peers, race, runner, scaling
+from tests.bench import agreement, peers, race, runner, scaling
 from tests.bench.process import Usage, measured
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
@@ -197,3 +197,23 @@ def test_a_line_shows_a_cliff() -> None:
     cliff = scaling.line([1, 2, 4, 8, 16], [3, 5, 9, 17, 66])
     assert cliff["largest_deviation_percent"] > 20
     assert cliff["at_megapixels"] == 16
+
+
+def test_how_far_few_bits_are_from_float32(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name, board), *_ = reversed(agreement.drawn().items())
+    assert board.shape == (64, 64, 3)
+    assert set(np.unique(board)) == {0, 255}
+    monkeypatch.setattr(agreement, "drawn", lambda: {name: board})
+    rows = list(agreement.differences("fast-x2", "openvino", photographs))
+    assert [(r["precision"], r["picture"]) for r in rows] == [
+        (precision, picture)
+        for precision in ("bfloat16", "int8")
+        for picture in (name, "photographs")
+    ]
+    assert rows[0]["samples"] == board.size * 4
+    assert rows[2]["over_10"] > rows[0]["over_10"] == 0  # noise to the pixel is worst for int8
+    assert rows[2]["largest"] > rows[3]["largest"]
+    (row, _) = agreement.differences("fast-x2", "torch", photographs)
+    assert row["precision"] == "bfloat16"
