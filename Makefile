@@ -23,7 +23,7 @@ demo: .venv/installed
 test: .venv/tested
 	$(MAKE) --no-print-directory check
 # Threads that wait shall not spin, and keep their cores from the other processes.
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile \
 		-m 'not slow and not gpu and not alone'
 	$(BIN)/python -m pytest -m alone
 

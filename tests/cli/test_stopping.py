@@ -18,6 +18,9 @@ from srnet.cli.stopping import interrupted_once
 from srnet.upscaler import Upscaler
 from tests.cli.support import Interrupting, picture
 
+# A signal that comes late would end a worker of pytest-xdist, without a word.
+pytestmark = pytest.mark.alone
+
 
 def test_a_second_ctrl_c_lets_the_run_end_and_tell(
     up, here, fake_engine, ctrl_c, monkeypatch, capsys
