@@ -18,7 +18,7 @@ from srnet.cli.stopping import interrupted_once
 from srnet.upscaler import Upscaler
 from tests.cli.support import Interrupting, picture
 
-# A signal that comes late would end a worker of pytest-xdist, without a word.
+# Under load, workers of pytest-xdist have died in here without a word; why is not known.
 pytestmark = pytest.mark.alone
 
 

@@ -112,6 +112,10 @@ def test_from_the_command_line(
         assert f"{option} must be 0 or more, not -1" in capsys.readouterr().err
     assert main(["calibrate", file, "--pictures", str(folder / "no")]) == 2
     assert main(["calibrate", "nothing", "--pictures", str(folder)]) == 2
+    kept = [each.read_bytes() for each in weights.shipped().values()]
+    assert main(["calibrate", "fast", "--pictures", str(folder)]) == 2  # which is several files
+    assert "comes in several scales: name one of them" in capsys.readouterr().err
+    assert [each.read_bytes() for each in weights.shipped().values()] == kept
 
 
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (1, 1)])
