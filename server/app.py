@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -15,6 +16,7 @@ from server.edge import Edge
 from server.jobs import Jobs
 from server.line import Line
 from server.openapi import complete
+from server.prompt import METRICS
 from server.service import Service
 from server.settings import Settings
 from srnet import product, weights
@@ -46,10 +48,10 @@ def create_app(
     line = Line(service)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await service.start()
         await line.start()
-        yield
+        yield {METRICS: service.metrics}
         await service.close()
         await line.close()
 

@@ -11,6 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from server.problems import Problem
 from server.service import Service, service_of
+from server.settings import plain_origin
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, where the service asks for one.")
 _header = APIKeyHeader(
@@ -50,11 +51,16 @@ def _check_origin(request: Request, listed: tuple[str, ...]) -> None:
     origin = request.headers.get("origin")
     if origin is None or request.method == "GET" or origin in listed or "*" in listed:
         return
-    if origin.split("://", 1)[-1] != request.headers.get("host"):
+    # What no script can set; browsers leave it out where the address is neither https nor local.
+    if request.headers.get("sec-fetch-site") == "same-origin":
+        return
+    scheme = origin.partition("://")[0]
+    if plain_origin(f"{scheme}://{request.headers.get('host', '')}") != origin:
         raise Problem(
             "forbidden-origin",
             "Pages of other origins may not use this service, unless whoever runs it lists the "
-            "origin in SRNET_CORS_ORIGINS.",
+            "origin in SRNET_CORS_ORIGINS. If this is its own page, a proxy changes the header "
+            "Host: let it pass that on (nginx: `proxy_set_header Host $http_host`).",
         )
 
 

@@ -50,7 +50,7 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _responses(operation["responses"])
             yield "</section>"
     yield "<section><h2>Errors</h2><p>Each is <code>application/problem+json</code> (RFC 9457)."
-    yield "Its <code>type</code> is the address of its line here.</p>"
+    yield "Its <code>type</code> is <code>/docs#</code> and its kind.</p>"
     rows = (
         f'<tr id="{kind}"><td><code>{kind}</code></td><td>{status}</td>'
         f"<td>{escape(title)}</td></tr>"

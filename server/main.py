@@ -35,6 +35,9 @@ _BACKLOG = 512  # connections that wait to be accepted
 # Accepted in one turn of the event loop. Only in the next does the protocol see them, and can
 # refuse what is too much: all of the backlog in one turn would be more files than a process has.
 _AT_ONCE = 8
+# Seconds that a connection may be idle after an answer. Proxies keep theirs for 60: who ends it
+# first must be they, or now and then one sends a request into a connection that just closed.
+_IDLE = 75
 _TEARDOWN = 1.5  # seconds that the interpreter may take to end, with all its modules
 
 
@@ -79,6 +82,7 @@ def _serve(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         h11_max_incomplete_event_size=HEAD,
         ws="none",  # whatever is installed
         backlog=_AT_ONCE,
+        timeout_keep_alive=_IDLE,
         access_log=False,  # ours has the request id
         server_header=False,
         log_config=None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
 from srnet.image import FORMATS
+
+_ENDING = re.compile(r"(?<=.)\.\w{0,10}$")
 
 
 def acceptable(accept: str, natural: str) -> list[str]:
@@ -65,8 +68,13 @@ def disposition(name: str) -> str:
 
 def result_name(name: str, ending: str) -> str:
     """``photo.jpg`` and ``_x4.png`` make ``photo_x4.png``."""
-    stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
-    return stem + ending
+    return divided(name)[0] + ending
+
+
+def divided(name: str) -> tuple[str, str]:
+    """The stem of a file name, and its ending with the dot; what has blanks in it is no ending."""
+    match = _ENDING.search(name)
+    return (name[: match.start()], match[0]) if match else (name, "")
 
 
 def picture_headers(

@@ -114,7 +114,7 @@ def takes_picture(router: APIRouter, path: str, **described: Any) -> Callable[[H
 
 
 def complete(app: FastAPI, keys: bool, hosts: bool) -> None:
-    """Let ``app.openapi()`` tell of problems, and of the header that every answer has.
+    """Let ``app.openapi()`` tell of problems, the place, and the header that every answer has.
 
     ``keys`` says whether API keys are asked for, ``hosts`` whether names of hosts are listed.
     """
@@ -130,6 +130,7 @@ def complete(app: FastAPI, keys: bool, hosts: bool) -> None:
 
 
 def _amend(document: dict[str, Any], keys: bool, hosts: bool) -> None:
+    document["servers"] = [{"url": ".", "description": "Beside this document."}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)

@@ -132,6 +132,14 @@ def answer(problem: Problem, scope: MutableMapping[str, Any]) -> Response:
     return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
 
 
+# Headers of the answers to some kinds: which, what they tell, and the type of the value.
+_HEADERS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
+    "Retry-After": (("job-not-done", "queue-full", "busy", "not-ready"), "Seconds.", "integer"),
+    "WWW-Authenticate": (("unauthorized",), "How to send a key.", "string"),
+    "Allow": (("method-not-allowed",), "What may be used.", "string"),
+}
+
+
 def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI ``responses`` for some kinds, one example each."""
     responses: dict[int | str, dict[str, Any]] = {}
@@ -153,14 +161,10 @@ def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
             response["description"] += "; " + title
         example = Problem(kind, "What happened and what to change.").members("3f2a")
         response["content"][MEDIA_TYPE]["examples"][kind] = {"value": example}
-        if status in (429, 503):
-            response["headers"] = {
-                "Retry-After": {"description": "seconds", "schema": {"type": "integer"}}
-            }
-        if status == 405:
-            response["headers"] = {
-                "Allow": {"description": "What may be used.", "schema": {"type": "string"}}
-            }
+        for name, (having, told, value) in _HEADERS.items():
+            if kind in having:
+                header = {"description": told, "schema": {"type": value}}
+                response.setdefault("headers", {})[name] = header
     return responses
 
 
@@ -173,7 +177,8 @@ SCHEMA: Mapping[str, Any] = {
         "type": {
             "type": "string",
             "enum": [f"/docs#{kind}" for kind in KINDS],
-            "description": "Stable name of the kind of error; also where it is explained.",
+            "description": "Stable name of the kind of error: compare it as it is. It is also "
+            "where the kind is explained, unless a proxy serves this under a path of its own.",
         },
         "title": {"type": "string"},
         "status": {"type": "integer"},

@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import json
 import logging
+import re
 import socket
 import sys
 import termios
@@ -19,6 +20,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from server import room
+from server.metrics import Metrics
 from server.problems import MEDIA_TYPE, Problem
 from server.service import new_id
 from server.settings import Settings
@@ -26,7 +28,9 @@ from server.settings import Settings
 log = logging.getLogger("srnet.server")
 
 HEAD = 1 << 15  # bytes before the body of a request: what is longer by a piece is refused
+_QUOTED = re.compile(r":? (bytearray\()?b['\"].*")  # part of a head: it may be a key
 _PIECE = 1 << 13  # bytes that are looked at before it is the turn of others
+METRICS = "metrics"  # in the state that the application gives to its connections
 _CROWDED = "crowded"
 _HURRY = 2.0  # seconds that those may say nothing
 _SO_NWRITE = 0x1024  # of macOS: bytes that the other side has not taken
@@ -50,6 +54,7 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
         super().connection_made(transport)
         self._piece = bytearray(_PIECE)
         transport.set_write_buffer_limits(0)  # so that all that is not taken pauses the writing
+        self._make_way()
         beyond = len(self.connections) - self.most
         if beyond > self.spare:
             transport.abort()
@@ -58,6 +63,21 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
             self.app_state = {**self.app_state, _CROWDED: True}
             self.seconds = min(self.seconds, _HURRY)
         self._watch()
+
+    def _make_way(self) -> None:
+        """Where all places are taken, give that of whoever is idle longest to this connection."""
+        if len(self.connections) <= self.most:
+            return
+        others = [one for one in self.connections if isinstance(one, _Prompt)]
+        idle = {
+            one: timer.when()
+            for one in others
+            if (timer := one.timeout_keep_alive_task) and not one.transport.get_write_buffer_size()
+        }
+        if idle:
+            longest = min(idle, key=lambda one: idle[one])
+            longest.transport.close()
+            self.connections.discard(longest)  # asyncio does so only in the next turn
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - ours is smaller
         return self._piece
@@ -83,8 +103,8 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
             if now < left:
                 self._wait_for(now)
                 return
-            who = self.client[0] if self.client else "somebody"
-            log.info("cut off %s, who took nothing of an answer for %g s", who, self.seconds)
+            words = "cut off %s, who took nothing of an answer for %g s"
+            log.info(words, self._who(), self.seconds)
             self.transport.abort()
 
         self._untaken = self.loop.call_later(self.seconds, look)
@@ -98,13 +118,26 @@ class _Prompt(H11Protocol, asyncio.BufferedProtocol):
         self._taken()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the words of a library
+    def _who(self) -> str:
+        return self.client[0] if self.client else "somebody"
+
+    def _count(self, problem: Problem, request_id: str) -> None:
+        """Log and count what is refused here, as ``server/edge.py`` does all else."""
+        metrics: Metrics = self.app_state[METRICS]
+        metrics.requests.labels("none", "none", str(problem.status)).inc()
+        metrics.rejected.labels(problem.kind).inc()
+        reason = _QUOTED.sub("", str(sys.exc_info()[1]))  # of h11
+        words = "no request from %s (%s) %d %s"
+        log.info(words, self._who(), reason, problem.status, request_id)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - it says nothing
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # it has an answer already
             self.transport.close()
             return
         request_id = new_id()
         detail = "This is no HTTP/1.1 request with one Host, or its head is too long: try http."
         problem = Problem("malformed-request", detail)
+        self._count(problem, request_id)
         body = json.dumps(problem.members(request_id)).encode()
         headers = [
             ("Content-Type", MEDIA_TYPE),

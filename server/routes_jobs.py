@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from starlette.types import Receive, Scope, Send
 
 from server.auth import Caller
 from server.blobs import Download
 from server.connected import ClientGone
+from server.events import Events, event, heard
 from server.jobs import Jobs
 from server.negotiate import disposition, picture_headers, result_name
 from server.openapi import (
@@ -29,7 +27,6 @@ from server.openapi import (
 from server.partial import Part
 from server.query import Accepted, Wished
 from server.service import service_of
-from server.store import Job
 from srnet.image import FORMATS
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -104,7 +101,6 @@ _DONE = _JOB | {
     "expires": "2026-01-31T13:00:20Z",
 }
 JobId = Annotated[str, Path(description="From the answer to POST /v1/jobs.", examples=[_ID])]
-_EVENTS = f"event: state\ndata: {json.dumps(_DONE)}\n\n"
 
 
 @takes_picture(
@@ -116,7 +112,7 @@ _EVENTS = f"event: state\ndata: {json.dumps(_DONE)}\n\n"
     responses={
         202: {
             "description": "The job; it is worked on when its turn comes.",
-            "headers": {"Location": header("The job.", f"/v1/jobs/{_ID}")},
+            "headers": {"Location": header("The job, from here.", f"jobs/{_ID}")},
             "content": {"application/json": {"example": _JOB}},
         },
         **problems(
@@ -158,8 +154,8 @@ async def create(
     if idempotency_key is None and await request.is_disconnected():
         await jobs.delete(job.id, caller)  # nobody was told its id, or could learn it
         raise ClientGone
-    location = f"/v1/jobs/{job.id}"
-    return JSONResponse(jobs.view(job), 202, {"Location": location})
+    # Relative to the address that was asked, which a proxy may have under another.
+    return JSONResponse(jobs.view(job), 202, {"Location": f"jobs/{job.id}"})
 
 
 @router.get(
@@ -184,40 +180,37 @@ async def state(request: Request, job_id: JobId, caller: Caller) -> dict[str, An
     responses={
         200: {
             "description": "Server-sent events `state`, each with the job as its data.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENTS}},
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}, "example": event(_DONE)}
+            },
         },
+        204: {"description": "The last event was received already: there will be no more."},
         **problems("unauthorized", "not-found", "busy"),
     },
 )
-async def events(request: Request, job_id: JobId, caller: Caller) -> Response:
-    """One event now and one at each change, five a second at most; ends with the job."""
+async def events(
+    request: Request,
+    job_id: JobId,
+    caller: Caller,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            description="The `id` of the last event received: 204 if it was that of the end.",
+            examples=["done"],
+        ),
+    ] = None,
+) -> Response:
+    """One event now and one at each change, five a second at most.
+
+    It ends with the job, and also when the service ends: if the last state is `queued` or
+    `running`, ask again. An EventSource does, and stops once it is told by 204 that it heard all.
+    """
     jobs = _jobs_of(request)
     job = await jobs.get(job_id, caller)
+    if heard(job, last_event_id):
+        return Response(status_code=204)
     jobs.open_stream()
-    return _Events(jobs, job, caller)
-
-
-class _Events(StreamingResponse):
-    """A stream that gives its place back, however it ends."""
-
-    def __init__(self, jobs: Jobs, job: Job, owner: str) -> None:
-        headers = {"X-Accel-Buffering": "no"}
-        super().__init__(_lines(jobs, job, owner), 200, headers, "text/event-stream")
-        self._jobs = jobs
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._jobs.close_stream()
-
-
-async def _lines(jobs: Jobs, job: Job, owner: str) -> AsyncIterator[str]:
-    async for shown in jobs.follow(job, owner):
-        if shown is None:
-            yield ": still there\n\n"
-        else:
-            yield f"event: state\ndata: {json.dumps(shown)}\n\n"
+    return Events(jobs, job, caller)
 
 
 @router.get(

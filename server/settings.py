@@ -24,6 +24,11 @@ _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/*@?#]+/?", re.IGNORECASE
 _USUAL_PORT = re.compile(r"(?<=^https)(://.*):443$|(?<=^http)(://.*):80$")  # browsers leave it out
 
 
+def plain_origin(origin: str) -> str:
+    """A web origin as browsers send it: in small letters, without the usual port of its scheme."""
+    return _USUAL_PORT.sub(r"\1\2", origin.rstrip("/").lower())
+
+
 def _default_data_dir() -> Path:
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "srnet"
@@ -99,7 +104,8 @@ class Settings(BaseSettings):
     connections: int = _setting(
         400,
         "connections",
-        "more get 503, but for health; fewer where the process may open few files",
+        "idle ones make way for more; what is over gets 503, but for health; fewer where the "
+        "process may open few files",
         ge=1,
         le=10_000,
     )
@@ -111,7 +117,7 @@ class Settings(BaseSettings):
     )
     upload_seconds: float = _amount(60, "s", "time for an upload to arrive (408)")
     stall_seconds: float = _amount(
-        30, "s", "a download that stands still is cut off; so is who sends no request"
+        30, "s", "a download that stands still is cut off; so is who connects and asks for nothing"
     )
     time_limit: float = _amount(300, "s", "a request waits and works no longer (504)")
     job_time_limit: float = _amount(3600, "s", "a job works no longer")
@@ -165,8 +171,7 @@ class Settings(BaseSettings):
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"has origins such as https://pictures.example, not {origin}")
-        plain = (origin.rstrip("/").lower() for origin in value)
-        return tuple(_USUAL_PORT.sub(r"\1\2", origin) for origin in plain)
+        return tuple(plain_origin(origin) for origin in value)
 
     @field_validator("port", mode="before")
     @classmethod

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -13,10 +15,13 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from server.blobs import IN_MEMORY, Blob, new_path
+from server.negotiate import divided
 from server.problems import Problem
 from server.settings import MEGA, Settings
 
 _FORM_OVERHEAD = 1 << 16  # bytes of a form beside its picture
+# RFC 7578 forbids it in forms, but some older clients send no other name.
+_ESCAPED_NAME = re.compile(rb"filename\*=utf-8''([!-:<-~]+)", re.IGNORECASE)
 _EXAMPLE = "curl -F file=@in.jpg, or curl --data-binary @in.jpg"
 
 
@@ -88,6 +93,7 @@ def _length(request: Request) -> int:
     return int(length) if length.isdecimal() else 0
 
 
+_LONGEST = 100  # characters of a name that are kept
 _BROWSERS = {"%22": '"', "%0D": "", "%0A": ""}  # what they, and curl, make of signs in names
 
 
@@ -96,7 +102,8 @@ def _safe_name(name: str) -> str:
     for code, sign in _BROWSERS.items():
         name = name.replace(code, sign)
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in last if c.isprintable())[:100].strip() or "picture"
+    stem, ending = divided("".join(c for c in last if c.isprintable()).strip())
+    return (stem[: _LONGEST - len(ending)] + ending) or "picture"
 
 
 class _Sink:
@@ -206,7 +213,8 @@ class _Form:
         self._field = self._value = b""
 
     def _on_headers(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        told = self._headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(told)
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if name != "file":
             shown = "".join(c for c in name if c.isprintable())[:40]
@@ -219,6 +227,8 @@ class _Form:
             raise Problem("malformed-request", "Send one picture in each request.")
         self._seen = True
         self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
+        if (escaped := _ESCAPED_NAME.search(told)) and not self.filename:
+            self.filename = unquote(escaped[1].decode("ascii"))
 
     def _on_end(self) -> None:
         self._ended = True

@@ -142,6 +142,11 @@ def picture(width: int = 20, height: int = 14, kind: str = "PNG", mode: str = "R
     return file.getvalue()
 
 
+def location(answer: httpx.Response) -> str:
+    """The path that the header Location of an answer leads to."""
+    return answer.url.join(answer.headers["location"]).path
+
+
 def opened(data: bytes) -> PIL.Image.Image:
     image = PIL.Image.open(io.BytesIO(data))
     image.load()

@@ -21,7 +21,7 @@ from server.settings import Settings
 from server.store import ROW, Job, Store
 from srnet.cli import main
 from srnet.errors import SetupError
-from tests.serving import Served, picture, problem, served, until
+from tests.serving import Served, location, picture, problem, served, until
 
 LARGE = picture(800, 700, "BMP")  # more than is held in memory
 FORMAT = "format=tiff"
@@ -42,7 +42,7 @@ def make(server: Served, data: bytes, query: str = FORMAT, **headers: str) -> An
 
 def ended(server: Served, answer: Any) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
-    address = answer.headers["location"]
+    address = location(answer)
     until(lambda: server.client.get(address).json()["state"] in ("done", "failed"))
     return server.client.get(address).json()
 

@@ -21,7 +21,7 @@ from server.gate import Gate
 from server.problems import Problem
 from server.work import Task, inspect
 from srnet.image import Header
-from tests.serving import Served, in_thread, opened, picture, problem, served, until
+from tests.serving import Served, in_thread, location, opened, picture, problem, served, until
 
 
 def post(server: Served, data: bytes | None = None, query: str = ""):
@@ -268,7 +268,7 @@ def test_many_at_once_all_get_an_answer(tmp_path: Path) -> None:
 def test_streams_have_an_end(tmp_path: Path) -> None:
     with served(tmp_path, streams=2) as server:
         server.engine.hold()
-        job = server.client.post("/v1/jobs", content=picture()).headers["location"]
+        job = location(server.client.post("/v1/jobs", content=picture()))
         stream = functools.partial(server.client.stream, "GET", f"{job}/events")
         with stream() as first, stream() as second:
             assert (first.status_code, second.status_code) == (200, 200)

@@ -16,7 +16,7 @@ from server.query import Wishes
 from server.store import ROW, Job, Store
 from server.work import Task, inspect
 from srnet.image import Header
-from tests.serving import Served, in_thread, opened, picture, problem, served, until
+from tests.serving import Served, in_thread, location, opened, picture, problem, served, until
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_from_queued_to_result(server: Served, tmp_path: Path) -> None:
     answer = make(server, query="scale=2&format=webp")
     assert answer.status_code == 202
     job = answer.json()
-    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert location(answer) == f"/v1/jobs/{job['id']}"
     assert job["input"] == {"name": "a.png", "bytes": len(picture()), "width": 20, "height": 14}
     job = ended(server, job)
     assert job["progress"] == 1

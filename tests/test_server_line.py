@@ -14,7 +14,7 @@ import pytest
 
 from server.line import Line
 from server.store import Job, Store
-from tests.serving import Served, picture, problem, served, until
+from tests.serving import Served, location, picture, problem, served, until
 from tests.test_server_disk import noise
 
 
@@ -32,7 +32,7 @@ def make(server: Served, data: bytes | None = None, query: str = "", **headers: 
     data = picture() if data is None else data
     answer = server.client.post(f"/v1/jobs?{query}", content=data, headers=headers)
     assert answer.status_code == 202, answer.text
-    return answer.headers["location"]
+    return location(answer)
 
 
 def look(server: Served, job: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from srnet.errors import DeviceError
 from srnet.image import encode, from_array
-from tests.serving import Served, opened, picture, problem, served, until
+from tests.serving import Served, location, opened, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_put_is_taken_for_post_since_curl_sends_it(server: Served) -> None:
         assert put.content == server.client.post(path, content=picture()).content
     job = server.client.put("/v1/jobs", content=picture())
     assert job.status_code == 202
-    assert job.headers["location"].startswith("/v1/jobs/")
+    assert location(job).startswith("/v1/jobs/")
 
 
 def test_default_body_type_of_curl_is_a_picture(server: Served) -> None:

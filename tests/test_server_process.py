@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from server.settings import Settings
-from tests.serving import opened, picture, until
+from tests.serving import location, opened, picture, until
 
 PROGRAM = """
 import os, resource, sys, time
@@ -67,6 +67,9 @@ class Process:
     def log(self) -> str:
         return self._log.read_text()
 
+    def make(self, data: bytes, headers: dict[str, str] | None = None) -> str:
+        return location(self.client.post("/v1/jobs", content=data, headers=headers))
+
     def state(self, job: str) -> str:
         return self.client.get(job).json()["state"]
 
@@ -89,31 +92,28 @@ def job_files(folder: Path) -> list[str]:
 
 def test_kill_in_the_middle_of_a_job_and_restart(tmp_path: Path) -> None:
     with process(tmp_path) as first:
-        done = first.client.post("/v1/jobs", content=picture()).headers["location"]
+        done = first.make(picture())
         until(lambda: first.state(done) == "done")
         headers = {"idempotency-key": "k"}
-        location = first.client.post(
-            "/v1/jobs", content=picture(150, 150), headers=headers
-        ).headers["location"]
-        queued = first.client.post("/v1/jobs", content=picture(30)).headers["location"]
-        until(lambda: first.client.get(location).json()["progress"] > 0)
+        job = first.make(picture(150, 150), headers=headers)
+        queued = first.make(picture(30))
+        until(lambda: first.client.get(job).json()["progress"] > 0)
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         assert job_files(tmp_path) == [".input", ".input", ".result"]
     with process(tmp_path) as second:
-        until(lambda: second.state(location) == "done")
+        until(lambda: second.state(job) == "done")
         until(lambda: second.state(queued) == "done")
-        assert opened(second.client.get(f"{location}/result").content).size == (300, 300)
+        assert opened(second.client.get(f"{job}/result").content).size == (300, 300)
         assert opened(second.client.get(f"{done}/result").content).size == (40, 28)
-        again = second.client.post("/v1/jobs", content=picture(150, 150), headers=headers)
-        assert again.headers["location"] == location
+        assert second.make(picture(150, 150), headers=headers) == job
         assert job_files(tmp_path) == [".result"] * 3
 
 
 def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
     with process(tmp_path, SRNET_GRACE_SECONDS="0.5") as first:
-        location = first.client.post("/v1/jobs", content=picture(400, 400)).headers["location"]
-        until(lambda: first.client.get(location).json()["progress"] > 0)
+        job = first.make(picture(400, 400))
+        until(lambda: first.client.get(job).json()["progress"] > 0)
         start = time.monotonic()
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(60) == 0
@@ -121,7 +121,7 @@ def test_terminating_checkpoints_a_job_and_exits_0(tmp_path: Path) -> None:
         assert "Traceback" not in first.log
         assert job_files(tmp_path) == [".input"]
     with process(tmp_path) as second:
-        assert second.state(location) in ("queued", "running")
+        assert second.state(job) in ("queued", "running")
 
 
 def test_terminating_while_the_models_load_exits_0(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_terminating_during_an_upload_refuses_it_within_the_grace_period(tmp_pat
 
 def test_readiness_is_seen_to_end_before_the_port_closes(tmp_path: Path) -> None:
     with process(tmp_path, SRNET_GRACE_SECONDS="60", SRNET_DRAIN_SECONDS="2") as first:
-        job = first.client.post("/v1/jobs", content=picture()).headers["location"]
+        job = first.make(picture())
         until(lambda: first.state(job) == "done")
         first.process.send_signal(signal.SIGTERM)
         until(lambda: first.newcomer.request("GET", "/readyz").status_code == 503)
@@ -191,7 +191,7 @@ def test_connections_without_a_request_are_cut_off(tmp_path: Path) -> None:
                     while not client.recv(1000).endswith(b"ok\n"):
                         pass
                 client.sendall(said[-1])
-                # Keep-alive by itself would end it after five seconds, or never.
+                # Keep-alive by itself would end it after a minute, or never.
                 assert client.recv(1000) == b""
         with socket.create_connection(address, timeout=10) as client:
             data = picture()
@@ -210,7 +210,7 @@ def test_more_connections_than_files_break_nothing(
     tmp_path: Path, files: int, seen: set[bytes]
 ) -> None:
     with process(tmp_path, FILES=str(files)) as first, contextlib.ExitStack() as stack:
-        job = first.client.post("/v1/jobs", content=picture(2000, 2000)).headers["location"]
+        job = first.make(picture(2000, 2000))
         ask = f"GET {job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         address = (first.client.base_url.host, first.client.base_url.port)
         first.process.send_signal(signal.SIGSTOP)  # so that all of them are there at once

@@ -21,7 +21,7 @@ from server.problems import Problem
 from server.settings import Settings
 from srnet.image import encode, from_array
 from srnet.upscaler import Upscaler
-from tests.serving import HeldEngine, Served, opened, picture, problem, served, until
+from tests.serving import HeldEngine, Served, location, opened, picture, problem, served, until
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def finished(server: Served, data: bytes, query: str = "") -> str:
     """The address of a job that is done."""
-    location = server.client.post(f"/v1/jobs?{query}", content=data).headers["location"]
-    until(lambda: server.client.get(location).json()["state"] == "done")
-    return str(location)
+    job = location(server.client.post(f"/v1/jobs?{query}", content=data))
+    until(lambda: server.client.get(job).json()["state"] == "done")
+    return job
 
 
 def test_a_download_goes_on_where_it_broke_off(server: Served) -> None:
@@ -113,6 +113,25 @@ def test_signs_that_browsers_escape_in_names_come_back(server: Served, tmp_path:
     answer = server.client.post("/v1/upscale", content=body, headers=headers)
     name = answer.headers["content-disposition"].split("UTF-8''")[1]
     assert unquote(name) == 'a "b" 50%_x2.png'
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ('filename="v1.2 ' + 120 * "a" + '.png"', "v1.2 " + 91 * "a" + "_x2.png"),
+        ('filename="v1.2 ' + 120 * "a" + '"', "v1.2 " + 95 * "a" + "_x2.png"),
+        ("filename*=utf-8''na%C3%AFve.png", "naïve_x2.png"),
+        ("filename=\"a.png\"; filename*=UTF-8''b.png", "a_x2.png"),
+    ],
+)
+def test_names_are_cut_before_their_ending_and_read_as_older_clients_write_them(
+    server: Served, name: str, expected: str
+) -> None:
+    form = f'--b\r\nContent-Disposition: form-data; name="file"; {name}\r\n\r\n'.encode()
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    body = form + picture() + b"\r\n--b--\r\n"
+    answer = server.client.post("/v1/upscale?scale=2", content=body, headers=headers)
+    assert unquote(answer.headers["content-disposition"].split("UTF-8''")[1]) == expected
 
 
 @pytest.mark.parametrize(("step", "status"), [("result", 404), ("picture", 200)])

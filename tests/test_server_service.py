@@ -101,6 +101,27 @@ def test_what_is_no_http_gets_a_problem_too(server: Served, sent: bytes) -> None
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b"", "Missing mandatory Host: header"), (b"X-API-Key : secret\r\n", "illegal header line")],
+)
+def test_what_is_no_http_is_logged_and_counted(
+    tmp_path, caplog: pytest.LogCaptureFixture, line: bytes, reason: str
+) -> None:
+    caplog.set_level("INFO", "srnet.server")
+    with served(tmp_path) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\n" + line + b"\r\n")
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+        text = server.client.get("/metrics").text
+    assert 'srnet_requests_total{method="none",route="none",status="400"} 1.0' in text
+    assert 'srnet_rejected_total{reason="malformed-request"} 1.0' in text
+    request_id = answer.headers["x-request-id"]
+    assert f"no request from 127.0.0.1 ({reason}) 400 {request_id}" in caplog.messages
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
     "path", ["/", "/app.js", "/docs", "/openapi.json", "/metrics", "/v1/models", "/v1/jobs/ID"]
 )
 def test_head_works_wherever_get_does(server: Served, path: str) -> None:
@@ -212,6 +233,10 @@ def test_openapi_tells_of_bodies_and_errors(server: Served) -> None:
         "504",
     ]
     assert list(post["responses"]) == expected
+    assert "WWW-Authenticate" in post["responses"]["401"]["headers"]
+    result = document["paths"]["/v1/jobs/{job_id}/result"]["get"]["responses"]
+    for told in (post["responses"]["429"], result["409"]):
+        assert told["headers"]["Retry-After"]["schema"]["type"] == "integer"
     assert document["paths"]["/v1/upscale"]["put"]["responses"] == post["responses"]
     assert "image/webp" in post["responses"]["200"]["content"]
     for path, operations in document["paths"].items():

@@ -177,7 +177,7 @@ def fairness(server: Service, options: argparse.Namespace) -> dict[str, Any]:
     small, large = photograph(256, 256), photograph(8192, 6104, "JPEG")
     server.upscale(small)
     alone = statistics.median(timed(lambda: server.upscale(small)) for _ in range(5))
-    job = server.client.post("/v1/jobs?scale=2", content=large).headers["location"]
+    job = "/v1/" + server.client.post("/v1/jobs?scale=2", content=large).headers["location"]
     while not server.client.get(job).json()["progress"]:
         time.sleep(0.1)
     start, before = time.perf_counter(), server.client.get(job).json()["progress"]
