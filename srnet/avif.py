@@ -11,23 +11,50 @@ import struct
 from collections.abc import Iterator
 
 from srnet import pngcolour
+from srnet.boxes import boxes
 
-_MOST_BOXES = 10_000  # in one; a picture has dozens
+_MOST_ITEMS = 10_000  # whose properties are told; a picture has a few
 _SRGB_CURVE = 13
 # Of cameras for video. Files that say so are shown by browsers with the curve of sRGB.
 _VIDEO_CURVES = (1, 6, 14, 15)
+_NCLX = b"colrnclx"
+_WRITTEN = _NCLX + struct.pack(">HH", 1, _SRGB_CURVE)  # by Pillow
 
 
 def profile(data: bytes) -> bytes | None:
     """The profile that the codes amount to; None if that is sRGB, unknown, or nothing is said."""
+    found = codes(data)
+    if found is None or max(found) > 255:
+        return None
+    primaries, curve = found
+    curve = _SRGB_CURVE if curve in _VIDEO_CURVES else curve
+    return pngcolour.profile({b"cICP": bytes((primaries, curve, 0, 1))}, grey=False)
+
+
+def codes(data: bytes) -> tuple[int, int] | None:
+    """The numbers of primaries and curve; None where a profile holds, or nothing is said."""
+    found: tuple[int, int] | None = None
     try:
         for box in _properties(data):
-            if box[:8] == b"colrnclx":
-                primaries, curve = struct.unpack_from(">HH", box, 8)
-                return _of_codes(primaries, _SRGB_CURVE if curve in _VIDEO_CURVES else curve)
+            if box[:8] in (b"colrprof", b"colrrICC"):
+                return None
+            if box[:8] == _NCLX:
+                found = found or struct.unpack_from(">HH", box, 8)
     except (IndexError, struct.error):  # damaged: the decoder will say whether it matters
-        pass
-    return None
+        return None
+    return found
+
+
+def with_codes(data: bytes, primaries: int, curve: int) -> bytes:
+    """A file that Pillow wrote without a profile, with other codes than those of sRGB.
+
+    Raises ``ValueError`` where there are none to replace.
+    """
+    head, kind, samples = data.partition(b"mdat")  # nothing is moved, so its place stays known
+    if _WRITTEN not in head:
+        raise ValueError("its codes of colours are not where they should be")
+    coded = _NCLX + struct.pack(">HH", primaries, curve)
+    return head.replace(_WRITTEN, coded) + kind + samples  # a sequence has them twice
 
 
 def bits(data: bytes) -> int:
@@ -42,12 +69,6 @@ def bits(data: bytes) -> int:
     return 8
 
 
-def _of_codes(primaries: int, curve: int) -> bytes | None:
-    if max(primaries, curve) > 255:
-        return None
-    return pngcolour.profile({b"cICP": bytes((primaries, curve, 0, 1))}, grey=False)
-
-
 def _properties(data: bytes) -> Iterator[bytes]:
     """The boxes that describe the picture itself, each from its kind on.
 
@@ -55,7 +76,8 @@ def _properties(data: bytes) -> Iterator[bytes]:
     """
     meta = _inside(data, b"meta")[4:]  # after version and flags
     tables = _inside(meta, b"iprp")
-    every = list(_boxes(_inside(tables, b"ipco")))
+    shared = _inside(tables, b"ipco")
+    every = [kind + shared[start:end] for kind, start, end in boxes(shared)]
     main = _inside(meta, b"pitm")
     (picture,) = struct.unpack_from(">I" if main[0] else ">H", main, 4)
     for number in _numbers(_inside(tables, b"ipma"), picture):
@@ -67,7 +89,7 @@ def _numbers(table: bytes, picture: int) -> Iterator[int]:
     """The numbers, from one, of the properties of one item."""
     version, wide, count = table[0], table[3] & 1, struct.unpack_from(">I", table, 4)[0]
     item, at = (">I" if version else ">H"), 8
-    for _ in range(min(count, _MOST_BOXES)):
+    for _ in range(min(count, _MOST_ITEMS)):
         (name,) = struct.unpack_from(item, table, at)
         at += struct.calcsize(item)
         (links,) = struct.unpack_from(">B", table, at)
@@ -80,18 +102,4 @@ def _numbers(table: bytes, picture: int) -> Iterator[int]:
 
 def _inside(data: bytes, kind: bytes) -> bytes:
     """The contents of the first box of a kind; nothing if there is none."""
-    return next((box[4:] for box in _boxes(data) if box[:4] == kind), b"")
-
-
-def _boxes(data: bytes) -> Iterator[bytes]:
-    """The boxes one after the other, each from its kind on, as far as they are there in full."""
-    at, left = 0, _MOST_BOXES
-    while at + 8 <= len(data) and left:
-        (size,), head = struct.unpack_from(">I", data, at), 4
-        if size == 1 and at + 16 <= len(data):  # which is written after the kind, in eight bytes
-            (size,), head = struct.unpack_from(">Q", data, at + 8), 12
-        size = size or len(data) - at  # to the end
-        if size < head + 4 or at + size > len(data):
-            return
-        yield data[at + 4 : at + 8] + data[at + head + 4 : at + size]
-        at, left = at + size, left - 1
+    return next((data[start:end] for name, start, end in boxes(data) if name == kind), b"")

@@ -15,6 +15,7 @@ Conversion = Callable[[PIL.Image.Image], npt.NDArray[Any]]
 
 _MODES = {1: "L", 3: "RGB"}  # of Pillow, by the number of channels
 _NEAR = 2  # levels: a profile that changes no more is one of sRGB
+_DAMAGED = (ImageCms.PyCMSError, OSError, TypeError, ValueError)  # what a profile may raise
 _SOME = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.uint8)
 
 
@@ -42,19 +43,33 @@ def from_profile(icc: bytes, channels: int) -> Conversion | None:
     return convert if np.abs(changed - grid.astype(np.int16)).max() > _NEAR else None
 
 
+def in_profile(colour: tuple[int, int, int], icc: bytes, channels: int) -> tuple[int, ...] | None:
+    """A colour of sRGB (0-255 each) as it is in the space of a profile of grey or RGB.
+
+    None where the profile says only how to leave its space.
+    """
+    try:
+        there = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        convert = _through(ImageCms.createProfile("sRGB"), "RGB", there, _MODES[channels])
+        return tuple(convert(PIL.Image.new("RGB", (1, 1), colour)).ravel().tolist())
+    except _DAMAGED:
+        return None
+
+
 def _profiled(icc: bytes, mode: str) -> Conversion | None:
     try:
         return _through(ImageCms.ImageCmsProfile(io.BytesIO(icc)), mode)
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+    except _DAMAGED:
         return None  # a damaged profile is as good as none
 
 
-def _through(source: Any, mode: str) -> Conversion:
+def _through(source: Any, mode: str, target: Any = None, target_mode: str = "RGB") -> Conversion:
+    """To sRGB, where no other space is given."""
     transform = ImageCms.buildTransform(
         source,
-        ImageCms.createProfile("sRGB"),
+        target or ImageCms.createProfile("sRGB"),
         mode,
-        "RGB",
+        target_mode,
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
         ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )

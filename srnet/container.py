@@ -13,18 +13,19 @@ from typing import Any
 
 import PIL.Image
 
-from srnet import avif, pngchunks, pngcolour, webp
+from srnet import avif, embedded, pngchunks, pngcolour, tiff, webp
+from srnet.depth import BITS, cut, deep
 from srnet.exif import upright, with_sides_swapped
 from srnet.notes import NO_NOTES, Notes, of_picture
 from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, as_read, quiet_pillow
 from srnet.pixels import resolution
-from srnet.structure import check_scans, check_tiles, gif_extent, jpeg2000_bits, later_pages
+from srnet.structure import check_scans, gif_extent
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
 
 EXIF_IFD, GPS_IFD, ORIENTATION, _TILE = 0x8769, 0x8825, 0x0112, (0x0142, 0x0143)
 _MAKER_NOTE, _INTEROP = 0x927C, 0xA005
-_BITS, _CHANNELS, _PLANAR = 258, 277, 284
+_CHANNELS, _PLANAR = 277, 284
 _NO_TEXT = ("transparency", "dpi", "icc_profile", "default_image", "duration", "loop")
 # Tags of a TIFF's first directory that describe the picture rather than its layout.
 _DESCRIPTIVE = (
@@ -71,7 +72,7 @@ class Header:
     grey: bool = False
     alpha: bool = False
     lossless: bool = False  # WebP that lost nothing; other formats do not say
-    pages_left_out: int = 0  # of a TIFF, which is read to its first page only
+    pages_left_out: int = 0  # of a TIFF, of which the first page is read
 
 
 @dataclass(frozen=True)
@@ -108,35 +109,34 @@ def open_picture(data: bytes) -> Source:
     covered = True
     if kind == "GIF":
         width, height, frames, covered = gif_extent(data)
-    pil: Any = PIL.Image.open(BoundedBytes(pngchunks.lean(data)), formats=[kind])
+    shown = tiff.picture_first(data) if kind == "TIFF" else pngchunks.lean(data)
+    pil: Any = PIL.Image.open(BoundedBytes(shown), formats=[kind])
     if kind != "GIF":
         (width, height), frames = pil.size, 1
     without_words(pil)
     xmp = _taken_xmp(pil, data)
     if kind in ("PNG", "WEBP", "AVIF"):
         frames = pil.n_frames - bool(pil.info.get("default_image"))
-    if (factor := clear_factor(pil)) > 1:
-        pil.info["transparency"] *= factor
     _check_parts(pil, data)
     exif, orientation = _exif_of(pil, data)
     if orientation >= 5:
         width, height = height, width
-    deep, composed = _deep(pil, data), is_composed(kind, frames, pil)
+    is_deep, composed = deep(pil, data), is_composed(kind, frames, pil)
     header = Header(
         kind,
         width,
         height,
         frames,
-        depth=16 if deep and not composed else 8,
-        cut=(deep and composed) or _cut(pil, data),
+        depth=16 if is_deep and not composed else 8,
+        cut=(is_deep and composed) or cut(pil, data),
         grey=pil.mode in _GREY,
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info or not covered,
         lossless=webp.is_lossless(data),
-        pages_left_out=later_pages(data) if kind == "TIFF" else 0,
+        pages_left_out=tiff.later_pages(data) if kind == "TIFF" else 0,
     )
-    xmp = upright_xmp(xmp) if orientation > 1 else xmp
     dpi = resolution(pil, max(orientation, tiff_turn(pil)))
     texts = pngchunks.texts(data) if kind == "PNG" else iter(())
+    xmp = upright_xmp(xmp) if orientation > 1 else xmp
     return Source(pil, header, exif, orientation, xmp, dpi, of_picture(pil, texts))
 
 
@@ -170,22 +170,36 @@ def tiff_turn(pil: Any) -> int:
 
 
 def _check_parts(pil: Any, data: bytes) -> None:
+    if (factor := clear_factor(pil)) > 1:
+        pil.info["transparency"] *= factor
     if pil.format == "PNG":
         pngcolour.settle(pil.info, pngchunks.before_pixels(data), pil.mode in _GREY)
     if pil.format == "AVIF" and (found := avif.profile(data)) is not None:
         pil.info.setdefault("icc_profile", found)
+    if (held := embedded.profile(pil.format, data)) is not None:
+        pil.info["icc_profile"] = held
     if pil.format in ("JPEG", "MPO"):
         check_scans(data)
+        _join_comments(pil)
     if pil.format == "TIFF":
         width, height = (int(pil.tag_v2.get(tag, 0)) for tag in _TILE)
-        check_tiles(width, height, pil.width * pil.height)
+        tiff.check_tiles(width, height, pil.width * pil.height)
         _check_planes(pil)
+        if deep(pil, data) and pil.mode in ("RGB", "RGBA") and tiff.smaller_first(data):
+            raise ValueError("a smaller copy lies before its picture of 16 bits")
+
+
+def _join_comments(pil: Any) -> None:
+    """All comments of a JPEG, each on lines of its own, where Pillow would take the last."""
+    found = [body.rstrip(b"\0") for name, body in pil.applist if name == "COM"]
+    if len(found) > 1:
+        pil.info["comment"] = b"\n".join(found)
 
 
 def _check_planes(pil: Any) -> None:
     """Of channels that lie in planes of their own, decoders read these kinds, and mix up others."""
     planar = pil.tag_v2.get(_PLANAR, 1) != 1 and pil.tag_v2.get(_CHANNELS, 1) > 1
-    known = pil.tag_v2.get(_BITS, (1,))[0] == 8 and pil.mode in ("RGB", "RGBA", "CMYK")
+    known = pil.tag_v2.get(BITS, (1,))[0] == 8 and pil.mode in ("RGB", "RGBA", "CMYK")
     if planar and not known:
         raise ValueError("its channels lie in separate planes")
 
@@ -195,6 +209,8 @@ def _taken_xmp(pil: Any, data: bytes) -> bytes | None:
     found = usable(pil.info.pop("xmp", None))
     if pil.format == "PNG":
         return pngchunks.xmp(data)
+    if pil.format in ("JPEG2000", "GIF"):
+        return embedded.xmp(pil.format, data)
     if tiff_turn(pil) != 1:
         return upright_xmp(found)
     return found
@@ -209,7 +225,8 @@ def size_of(path: Path) -> tuple[int, int]:
         raise ValueError("no regular file")  # a pipe would wait, and can be read only once
     with BoundedFile(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         kind = format_of(view[:SIGNATURE])
-        if kind in (None, "GIF"):  # frames of a GIF may reach beyond its own size
+        # Frames of a GIF may reach beyond its own size; of others what comes first is no picture.
+        if kind in (None, "GIF") or (kind == "TIFF" and tiff.smaller_first(view)):
             header = open_picture(view[:]).header
             return header.height, header.width
         quiet_pillow()
@@ -223,26 +240,6 @@ def _exif_of(pil: Any, data: bytes | mmap.mmap) -> tuple[bytes | None, int]:
     """The block of the picture when it stands upright, and the orientation still to be applied."""
     exif, orientation = upright(pngchunks.exif(data) if pil.format == "PNG" else raw_exif(pil))
     return (with_sides_swapped(exif) if tiff_turn(pil) >= 5 else exif), orientation
-
-
-def _deep(pil: Any, data: bytes) -> bool:
-    """Whether the file has 16 bits, which in colour Pillow would cut to 8."""
-    if pil.format == "PNG":
-        return data[24] == 16
-    if pil.mode.startswith("I;16"):
-        return True
-    bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" else (8,)
-    return bits[0] == 16 and pil.mode in ("RGB", "RGBA")
-
-
-def _cut(pil: Any, data: bytes) -> bool:
-    """Whether the file has more than the 8 bits that Pillow makes of it."""
-    if pil.format == "AVIF":
-        return avif.bits(data) > 8
-    if pil.format == "JPEG2000":
-        return not pil.mode.startswith("I;16") and jpeg2000_bits(data) > 8
-    bits = pil.tag_v2.get(_BITS, (8,)) if pil.format == "TIFF" and pil.mode == "CMYK" else (8,)
-    return bool(bits[0] > 8)
 
 
 def raw_exif(pil: Any) -> bytes | None:

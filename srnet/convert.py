@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from srnet.colour import from_profile
+from srnet.colour import from_profile, in_profile
 from srnet.pixels import Image, strips
 from srnet.pngcolour import for_three_channels
 
@@ -17,10 +17,12 @@ from srnet.pngcolour import for_three_channels
 def plain(image: Image, deep: bool) -> Image:
     """In sRGB, without a profile. Where 16 bits are to stay (``deep``), it stays with them:
 
-    LittleCMS as Pillow has it knows no 16-bit colour.
+    LittleCMS as Pillow has it knows no 16-bit colour. Nor does it know high dynamic range, which
+    stays what it is by its ``cicp``.
     """
     channels = image.rgb.shape[2]
-    convert = None if image.icc is None else from_profile(image.icc, channels)
+    known = image.icc if image.cicp is None else None
+    convert = None if known is None else from_profile(known, channels)
     if convert is None:
         return replace(image, icc=None)
     if image.rgb.dtype != np.uint8 and deep:
@@ -49,16 +51,17 @@ def coloured(image: Image) -> Image:
 
 
 def flattened(image: Image, background: tuple[int, int, int]) -> Image:
-    """Lay the picture over a colour, in the encoded space as browsers do."""
+    """Lay the picture over a colour of sRGB, mixed in the encoded space as browsers do."""
     if image.alpha is None:
         return image
     if len(set(background)) > 1:
         image = coloured(image)
+    image, colour = _in_one_space(image, background)
     alphas = image.alpha  # not before: with the colour it may have become one of 8 bits
     assert alphas is not None
     full = int(np.iinfo(image.rgb.dtype).max)
     bands = image.rgb.shape[2]
-    below = np.array(background[:bands], np.uint32) * (full // 255)
+    below = np.array(colour[:bands], np.uint32) * (full // 255)
     rgb = np.empty((image.height, image.width, bands), image.rgb.dtype)
     for top, bottom in strips(image.height, image.width):
         alpha = alphas[top:bottom, :, None].astype(np.uint32)
@@ -66,6 +69,15 @@ def flattened(image: Image, background: tuple[int, int, int]) -> Image:
         mixed = image.rgb[top:bottom] * alpha + below * (full - alpha)
         rgb[top:bottom] = (mixed + full // 2) // full
     return replace(image, rgb=rgb, alpha=None)
+
+
+def _in_one_space(image: Image, colour: tuple[int, int, int]) -> tuple[Image, tuple[int, ...]]:
+    """Take a colour of sRGB into the space of the picture, or else the picture out of it."""
+    channels = image.rgb.shape[2]
+    if image.icc is None or from_profile(image.icc, channels) is None:
+        return image, colour
+    there = in_profile(colour, image.icc, channels)
+    return (plain(image, deep=False), colour) if there is None else (image, there)
 
 
 def eight_bit(image: Image) -> Image:

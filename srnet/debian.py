@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from lzma import LZMAError
 from pathlib import Path
 from typing import Literal
 
@@ -24,10 +25,14 @@ import PIL.Image
 
 from srnet.errors import DataError
 from srnet.files import write_atomic
+from srnet.pillow import FOREIGN
 
 PREFIX = "Debian "  # of the sources in the manifest
 _COLUMNS = ("file", "width", "height", "x", "y", "source", "origin", "note", "sha256")
 Outcome = Literal["identical", "same pixels", "differs", "missing"]
+
+_DAMAGED = (*FOREIGN, StopIteration, tarfile.TarError, LZMAError)  # what reading such a file raises
+_NOTE = re.compile(r"(\d+)x(\d+) original, /([1-9])")  # size of the source, how far reduced
 
 _AVIF = {  # the encoder gives other bytes with other threads, so their number is fixed too
     "quality": 94,
@@ -60,11 +65,24 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
     """The rows of a manifest: :data:`_COLUMNS`, and what else it has.
 
     Raises:
-        DataError: it cannot be read, lacks a column, or lists nothing.
+        DataError: it cannot be read, lacks a column, lists nothing, or does not say of a row
+            what part of a picture it is.
     """
     rows = _rows(path, _COLUMNS)
     if not rows:
         raise DataError(f"{path} lists no pictures: give the manifest of a training set")
+    for number, row in enumerate(rows, 1):
+        for name, least in (("x", 0), ("y", 0), ("width", 1), ("height", 1)):
+            if not row[name].isdecimal() or int(row[name]) < least:
+                raise DataError(
+                    f"{path}: row {number}: {name} is {row[name]!r}: give a whole number of "
+                    f"pixels, at least {least}"
+                )
+        if row["source"].startswith(PREFIX) and not _NOTE.match(row["note"]):
+            raise DataError(
+                f"{path}: row {number}: note is {row['note']!r}: begin it with the size of the "
+                "source and how far it is reduced, as in '3000x2000 original, /2'"
+            )
     return rows
 
 
@@ -104,7 +122,7 @@ def write_facts(path: Path, results: list[Result]) -> None:
     names = [field.name for field in fields(Facts)]
     writer.writerow(names)
     writer.writerows([getattr(result.facts, name) for name in names] for result in results)
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, text.getvalue().encode(), parents=True)
 
 
 def packages(rows: list[dict[str, str]]) -> list[str]:
@@ -139,7 +157,7 @@ def members(archive: Path, wanted: set[str]) -> dict[str, bytes]:
     """Files of a Debian package by path, without its leading ``./``.
 
     Raises:
-        DataError: not a package, or compressed in a way that Python cannot undo.
+        DataError: not a package, or cut off, or compressed in a way that Python cannot undo.
     """
     try:
         _, data = next(part for part in _parts(archive) if part[0].startswith("data.tar"))
@@ -149,9 +167,13 @@ def members(archive: Path, wanted: set[str]) -> dict[str, bytes]:
                 path = member.name.removeprefix("./")
                 if path in wanted and (file := tar.extractfile(member)):
                     found[path] = file.read()
+            tar.fileobj.read(-1)  # to its end, where the checksum lies
             return found
-    except (OSError, StopIteration, tarfile.TarError, ValueError) as error:
-        raise DataError(f"{archive} cannot be read as a Debian package ({error})") from error
+    except _DAMAGED as error:
+        reason = str(error) or "it has no files"
+        raise DataError(
+            f"{archive} cannot be read as a Debian package ({reason}): delete it and fetch it again"
+        ) from error
 
 
 def _parts(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -177,28 +199,37 @@ def rebuild(
     for package in packages(rows):
         own = [row for row in rows if row["source"] == PREFIX + package]
         archive = archives(package)
-        if archive is None:
+        try:
+            if archive is None:
+                raise DataError("no such package")
+            contents = members(archive, {row["origin"] for row in own})
+        except DataError as error:  # the other packages go on
             for row in own:
-                yield Result(Facts(row["file"], package, "", ""), "missing", "no such package")
+                yield _missing(row, package, str(error))
             continue
-        contents = members(archive, {row["origin"] for row in own})
         version = archive.name.rsplit("_", 1)[0].replace("%3a", ":")
         for row in own:
-            yield _rebuilt(row, contents.get(row["origin"]), version, output, known)
+            source = contents.get(row["origin"])
+            if source is None:
+                yield _missing(row, version, f"{version} has no {row['origin']}")
+                continue
+            try:
+                yield _rebuilt(row, source, version, output, known)
+            except DataError as error:
+                yield _missing(row, version, f"{archive}: {error}")
+
+
+def _missing(row: dict[str, str], package: str, reason: str) -> Result:
+    return Result(Facts(row["file"], package, "", ""), "missing", reason)
 
 
 def _rebuilt(
-    row: dict[str, str], source: bytes | None, package: str, output: Path, known: dict[str, Facts]
+    row: dict[str, str], source: bytes, package: str, output: Path, known: dict[str, Facts]
 ) -> Result:
-    if source is None:
-        reason = f"{package} has no {row['origin']}"
-        return Result(Facts(row["file"], package, "", ""), "missing", reason)
     crop = cut(source, row)
     facts = Facts(row["file"], package, _sha256(source), _sha256(crop.tobytes()))
     file = encoded(crop)
-    path = output / row["file"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, file)
+    write_atomic(output / row["file"], file, parents=True)
     if _sha256(file) == row["sha256"]:
         return Result(facts, "identical")
     before = known.get(row["file"])
@@ -215,22 +246,30 @@ def cut(source: bytes, row: dict[str, str]) -> PIL.Image.Image:
     """The crop of one row of the manifest, RGB, before it is encoded.
 
     Raises:
-        DataError: the row does not say how, or the source has another size than it says.
+        DataError: the source is damaged, or has another size than the row says, or the crop is
+            not in it.
     """
-    note = re.match(r"(\d+)x(\d+) original, /(\d)", row["note"])
-    with PIL.Image.open(io.BytesIO(source)) as opened:
-        picture = opened.convert("RGB")
+    note = _NOTE.match(row["note"])
+    try:
+        with PIL.Image.open(io.BytesIO(source)) as opened:
+            picture = opened.convert("RGB")
+    except FOREIGN as error:
+        raise DataError(
+            f"{row['origin']} cannot be decoded: delete the package and fetch it again"
+        ) from error
     if note is None or picture.size != (int(note[1]), int(note[2])):
         raise DataError(
-            f"{row['file']}: the source has {picture.width} x {picture.height} pixels, "
+            f"{row['origin']} has {picture.width} x {picture.height} pixels, "
             f"which does not fit the note {row['note']!r}"
         )
-    again = re.search(r"soft->extra /(\d)", row["note"])
+    again = re.search(r"soft->extra /([1-9])", row["note"])
     for factor in (int(note[3]), int(again[1]) if again else 1):
         if factor > 1:
             size = (picture.width // factor, picture.height // factor)
             picture = picture.resize(size, PIL.Image.Resampling.BICUBIC)
     x, y, width, height = (int(row[name]) for name in ("x", "y", "width", "height"))
+    if x + width > picture.width or y + height > picture.height:
+        raise DataError(f"{row['origin']} has no {width} x {height} pixels at {x}, {y}")
     return picture.crop((x, y, x + width, y + height))
 
 

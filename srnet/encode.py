@@ -19,7 +19,7 @@ import numpy as np
 import PIL.Image
 from PIL import ImageColor
 
-from srnet import xmp
+from srnet import cicp, xmp
 from srnet.container import fitting
 from srnet.convert import coloured, eight_bit, flattened, plain
 from srnet.errors import OptionError, OutputError
@@ -32,6 +32,7 @@ from srnet.stills import png_info, write_png, write_tiff
 
 _MAX_JPEG_EXIF = 65_527  # bytes
 _MAX_JPEG_XMP = 65_504  # bytes; longer ones would need a form that few programs read
+_MOST_16 = 2**16 - 1  # in each part of the fraction of seconds that a PNG has for a time
 
 
 class _Out(io.BytesIO):
@@ -65,7 +66,8 @@ def encode(
     ``lossless`` is how WebP is told to be exact; PNG and TIFF always are.
     ``keep_metadata`` writes the ICC profile, EXIF, XMP, notes and dpi of the first frame; WebP and
     AVIF hold no notes, and no dpi but that of EXIF. Without it the colours are those of sRGB;
-    16 bits, which LittleCMS would cut here, keep a profile that is of another space.
+    16 bits, which LittleCMS would cut here, keep a profile that is of another space, and high
+    dynamic range its codes.
     ``background`` (0-255 each) is what transparent pixels are flattened on where the format
     has no alpha. ``png_level`` is zlib's 0-9. What ``check`` raises ends the writing of PNG,
     TIFF and JPEG soon; WebP and AVIF are written in one piece.
@@ -82,6 +84,7 @@ def encode(
         frames=len(frames),
         alpha=first.alpha is not None and background is None,
     )
+    cicp.check(format, first.cicp)
     if not keep_metadata:
         frames = [_bare(plain(frame, FORMATS[format].sixteen_bit)) for frame in frames]
     if not FORMATS[format].alpha and background is not None:
@@ -90,7 +93,8 @@ def encode(
         frames = [coloured(frame) for frame in frames]
     options = _writer_options(format, quality, lossless, subsampling, png_level)
     try:
-        return _written(frames, format, options, check)
+        data = _written(frames, format, options, check)
+        return data if first.cicp is None else cicp.written(data, format, first.cicp)
     except (MemoryError, *FOREIGN) as error:
         raise OutputError(
             f"cannot write {frames[0].width} x {frames[0].height} pixels as {format} ({error}): "
@@ -113,7 +117,7 @@ def read_colour(text: str) -> tuple[int, int, int]:
 
 
 def _bare(image: Image) -> Image:
-    """Without what tells of the picture, but for the profile that its colours need."""
+    """Without what tells of the picture, but for the profile or codes that its colours need."""
     return replace(image, exif=None, dpi=None, xmp=None, notes=NO_NOTES)
 
 
@@ -121,7 +125,7 @@ def to_pil(image: Image) -> PIL.Image.Image:
     """Convert to a Pillow image, metadata in ``info``.
 
     16-bit grey without alpha stays 16 bit; Pillow has no 16-bit colour, so the rest is
-    rounded to 8 bits.
+    rounded to 8 bits. It has no place for ``cicp`` either.
     """
     if image.rgb.dtype != np.uint16 or image.rgb.shape[2] == 3 or image.alpha is not None:
         image = eight_bit(image)
@@ -172,6 +176,12 @@ def _exif_for(name: str, exif: bytes | None) -> bytes:
     return b"Exif\0\0" + exif if name == "jpeg" else exif
 
 
+def _png_time(duration: int) -> int:
+    """A time in ms that a PNG can hold: to the 1, 10 or 100 ms, or the second, as it is long."""
+    step = next((step for step in (1, 10, 100, 1000) if duration <= _MOST_16 * step), 1000)
+    return min(round(duration / step), _MOST_16) * step
+
+
 def _written(
     frames: Sequence[Image], name: str, options: dict[str, Any], check: Callable[[], None]
 ) -> bytes:
@@ -183,6 +193,8 @@ def _written(
     if name == "jpeg":
         exif, packet = fitting(exif, _MAX_JPEG_EXIF), xmp.fitting(packet, _MAX_JPEG_XMP)
     first = replace(first, exif=exif, xmp=packet)
+    if name == "avif" and first.cicp is not None:
+        first = replace(first, icc=None)  # which would go before the codes there
     if len(frames) == 1 and name == "png":
         return write_png(first, options["compress_level"], check)
     if name == "tiff":
@@ -199,7 +211,8 @@ def _written(
         options |= jpeg_segments(first.notes)
     if len(frames) > 1:
         options |= {"save_all": True, "append_images": pictures[1:], "loop": first.loop or 0}
-        options["duration"] = [frame.duration for frame in frames]
+        times = [frame.duration for frame in frames]
+        options["duration"] = [_png_time(each) for each in times] if name == "png" else times
     out = _Out(check)
     pictures[0].save(out, name.upper(), **options)
     return out.getvalue()

@@ -42,27 +42,34 @@ def write_atomic(path: Path, data: bytes | memoryview, *, parents: bool = False)
         raise OutputError(f"cannot write {path} ({error.strerror or error}): {cure}") from error
 
 
-def check_name(path: Path) -> None:
+def check_name(path: Path, cure: str = "check it") -> None:
     """Refuse at once what nothing can be called, before Python or all the work fails of it.
 
     Raises:
-        OptionError: the name is too long for the disk.
+        OptionError: the name is too long for the disk; the message ends with ``cure``.
     """
-    try:
-        path.lstat()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise OptionError(f"{path} is a longer name than files can have: check it") from error
+    whole = path.absolute()
+    there = next((p for p in whole.parents if os.path.lexists(p)), whole)
+    # of what lies in folders yet to be made, the disk is asked name by name
+    for place in (path, *(there / name for name in whole.relative_to(there).parts)):
+        try:
+            place.lstat()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                reason = f"{path} is a longer name than files can have: {cure}"
+                raise OptionError(reason) from error
 
 
 def check_free(path: Path, cure: str, *, overwrite: bool = False) -> None:
     """Refuse at once a file that cannot be made, or not anew unless that is wanted.
 
     Raises:
-        OptionError: see :func:`check_name`.
+        OptionError: a folder is there, or see :func:`check_name`.
         OutputError: something is there; the message ends with ``cure``.
     """
     check_name(path)
+    if path.is_dir() and not path.is_symlink():  # a link is replaced
+        raise OptionError(f"{path} is a folder: give the name of a file")
     if not overwrite and os.path.lexists(path):
         raise OutputError(f"{path} exists: {cure}")
 

@@ -3,8 +3,8 @@
 ``decode`` turns untrusted bytes into ``Image`` values, one per frame. Limits are read from
 the header, before anything is decompressed. Every failure is one ``PictureError``.
 
-What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, EXIF, XMP, IPTC, comments,
-the texts of a PNG, resolution (dpi).
+What is kept: depth (8 or 16 bit), grey, alpha, the ICC profile, the codes of high dynamic range,
+EXIF, XMP, IPTC, comments, the texts of a PNG, resolution (dpi).
 What is changed: EXIF orientation is applied and its tag reset; palettes become colour and
 transparent colours become alpha; CMYK and Lab become sRGB through the embedded profile. Read as
 8 bit: 16-bit CMYK, animations in 16-bit colour, AVIF and colour JPEG 2000 above 8 bit. Of a TIFF
@@ -28,7 +28,7 @@ import numpy.typing as npt
 import PIL.Image
 import PIL.PngImagePlugin
 
-from srnet import pngcolour, xmp
+from srnet import cicp, pngcolour, xmp
 from srnet.animation import frames
 from srnet.container import (
     SUFFIXES,
@@ -58,7 +58,7 @@ from srnet.formats import (
 )
 from srnet.notes import of_picture
 from srnet.pillow import FOREIGN, quiet_pillow
-from srnet.pixels import Image, Samples, deep_samples, resolution, samples
+from srnet.pixels import Image, Samples, alike, deep_samples, resolution, samples
 from srnet.pngchunks import bare_png
 
 __all__ = [
@@ -146,11 +146,8 @@ def decode(data: bytes, name: str = "picture", max_pixels: int = DEFAULT_MAX_PIX
     with _decoding(name, data):
         source = open_picture(data)
         _check_limits(source.header, name, max_pixels)
-        if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
-            data = bare_png(data) if source.header.format == "PNG" else data
-            rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
-            return [_image(source, rgb, alpha, icc)]
-        return _alike([_frame(replace(source, pil=pil)) for pil in _frames_of(source, data)])
+        codes = cicp.high_range(source.header.format, data)
+        return [replace(frame, cicp=codes) for frame in _decoded(source, data)]
 
 
 def from_array(array: npt.ArrayLike) -> Image:
@@ -199,6 +196,14 @@ def from_pil(pil: PIL.Image.Image) -> Image:
         frame = _frame(Source(pil, header, exif, orientation, packet, dpi, notes))
         icc = pngcolour.of_info(pil.info, frame.rgb.shape[2] == 1) if kind == "PNG" else None
         return replace(frame, icc=frame.icc or icc)
+
+
+def _decoded(source: Source, data: bytes) -> list[Image]:
+    if source.header.depth == 16 and not source.pil.mode.startswith("I;16"):
+        data = bare_png(data) if source.header.format == "PNG" else data
+        rgb, alpha, icc = deep_samples(data, source.pil, source.orientation)
+        return [_image(source, rgb, alpha, icc)]
+    return alike([_frame(replace(source, pil=pil)) for pil in _frames_of(source, data)])
 
 
 @contextmanager
@@ -283,18 +288,3 @@ def _frame(source: Source) -> Image:
     if source.header.format == "GIF":  # which says how often it is repeated, if it is
         loop = 0 if info.get("loop") == 0 else min(loop + 1, _MOST_PLAYS)
     return replace(frame, duration=round(info.get("duration", 0)), loop=loop)
-
-
-def _alike(frames: list[Image]) -> list[Image]:
-    """Give every frame alpha when one has it, and refuse frames of unequal sizes."""
-    if len({(frame.height, frame.width) for frame in frames}) > 1:
-        raise ValueError("its frames differ in size")
-    if len({frame.rgb.shape[2] for frame in frames}) > 1:
-        frames = [
-            replace(f, rgb=np.ascontiguousarray(np.broadcast_to(f.rgb, (f.height, f.width, 3))))
-            for f in frames
-        ]
-    if len({frame.alpha is None for frame in frames}) > 1:
-        opaque = np.full(frames[0].rgb.shape[:2], 255, np.uint8)
-        frames = [f if f.alpha is not None else replace(f, alpha=opaque) for f in frames]
-    return frames

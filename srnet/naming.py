@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import string
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from srnet.container import SIGNATURE, format_of
 from srnet.errors import OptionError, PictureError
+from srnet.identity import identity
 from srnet.image import FORMATS, SUFFIXES, read_file, read_header
 from srnet.options import Options
 from srnet.output import output_format
@@ -165,13 +165,13 @@ def plan(
     values = dict(fields or {})
     check_pattern(pattern, values)
     jobs = [_job(item, folder, options, pattern, values, residuals) for item in found]
-    maker = {_key(job.target): job for job in jobs if job.target}
-    added = {_key(job.residual) for job in jobs if job.residual}
+    maker = {identity(job.target): job for job in jobs if job.target}
+    added = {identity(job.residual) for job in jobs if job.residual}
     kept = []
     for item, job in zip(found, jobs, strict=True):
-        other = maker.get(_key(item.path), job)
+        other = maker.get(identity(item.path), job)
         made = other is not job and not _same(other.target, job.target)
-        if item.named or not (made or _key(item.path) in added):
+        if item.named or not (made or identity(item.path) in added):
             kept.append(job)
     refuse_clashes(kept)
     return kept
@@ -180,18 +180,18 @@ def plan(
 def refuse_clashes(jobs: Sequence[Job]) -> None:
     """Refuse jobs that would write over each other's files, or over what is read.
 
-    Names that differ in case or in Unicode normal form only count as one, as they are one
-    on many disks.
+    Names that differ in case or in Unicode normal form only count as one where the disk may
+    take them for one; see :func:`srnet.identity.identity`.
 
     Raises:
         OptionError: the message names both pictures.
     """
     made: dict[str, Job] = {}
     clashes: list[tuple[Job, Job]] = []
-    read = {_key(job.source): job for job in jobs if job.source}
+    read = {identity(job.source): job for job in jobs if job.source}
     outputs = [(path, job) for job in jobs for path in (job.target, job.residual) if path]
     for path, job in outputs:
-        other = made.setdefault(_key(path), job)
+        other = made.setdefault(identity(path), job)
         if other is not job and _same(job.target, other.target):
             clashes += [(other, job)] if path is job.target else []
         elif other is not job:
@@ -199,7 +199,7 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
                 f"{path} would be a result and a residual, of {other.source} and {job.source}: "
                 "choose another folder for --residual"
             )
-        reader = read.get(_key(path))
+        reader = read.get(identity(path))
         if reader is not None and (reader is not job or path is job.residual):
             raise OptionError(
                 f"{path}, the {'result' if path is job.target else 'residual'} of {job.source}, "
@@ -216,17 +216,18 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
 
 def is_touched(path: Path, jobs: Iterable[Job]) -> bool:
     """Whether a job reads or makes the file of that path."""
-    key = _key(path)
+    key = identity(path)
     every = (path for job in jobs for path in (job.source, job.target, job.residual))
-    return any(key == _key(other) for other in every if other)
+    return any(key == identity(other) for other in every if other)
 
 
 def _cure(first: Job, second: Job) -> str:
     """How two pictures with one target can both be made."""
     a, b = first.source or Path(), second.source or Path()
-    if _key(Path(f"{a.stem}-{a.suffix}")) != _key(Path(f"{b.stem}-{b.suffix}")):
+    folder = (first.target or Path()).parent  # on its disk they have to differ
+    if identity(folder / f"{a.stem}-{a.suffix}") != identity(folder / f"{b.stem}-{b.suffix}"):
         return "tell them apart with --name '{stem}-{ext}{suffix}'"
-    if _key(a.parent) != _key(b.parent):
+    if identity(a.parent) != identity(b.parent):
         with suppress(ValueError):  # two drives of Windows
             both = os.path.relpath(os.path.commonpath([a.parent.absolute(), b.parent.absolute()]))
             return (
@@ -281,10 +282,4 @@ def result_format(path: Path, options: Options) -> str:
 
 
 def _same(a: Path | None, b: Path | None) -> bool:
-    return a is not None and b is not None and _key(a) == _key(b)
-
-
-def _key(path: Path) -> str:
-    """Equal for paths that may be one file."""
-    whole = Path(os.path.realpath(path.parent), path.name)  # a link is not its goal: no .resolve()
-    return unicodedata.normalize("NFC", str(whole)).casefold()
+    return a is not None and b is not None and identity(a) == identity(b)

@@ -75,8 +75,10 @@ def of_picture(pil: Any, texts: Iterator[tuple[str, str]]) -> Notes:
             body = raw_profile(text)
             iptc = iptc or (body if _is_iptc(body) else _from_resources(body))
         elif not keyword.startswith(RAW) and usable(keyword, text) and len(kept) < MOST_TEXTS:
-            left -= len(text.encode())
-            kept += [(keyword, text)] if left >= 0 else []
+            size = len(text.encode())
+            if size <= left:  # a long one hides no other
+                left -= size
+                kept.append((keyword, text))
     return Notes(tuple(kept), iptc if iptc and len(iptc) <= MOST else None)
 
 

@@ -10,7 +10,7 @@ the result and nothing else, whatever conversion is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,9 @@ class Image:
     plays, 0 for ever, None for a still. ``format`` is where it came from ("PNG", "JPEG", ...),
     or empty; ``lossless`` says that this was a WebP file that had lost nothing. ``xmp`` is the
     packet with titles, ratings and the like, as it was but for the orientation. ``notes`` are
-    comments, the texts of a PNG, and IPTC.
+    comments, the texts of a PNG, and IPTC. ``cicp`` are the codes (ITU-T H.273) of primaries and
+    curve where those are of high dynamic range, for which no profile stands, or None; they go
+    before ``icc``.
 
     Raises ``OptionError`` when the arrays do not fit this description.
     """
@@ -70,6 +72,7 @@ class Image:
     lossless: bool = False
     xmp: bytes | None = None
     notes: Notes = NO_NOTES
+    cicp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.rgb.shape, self.rgb.dtype
@@ -156,6 +159,21 @@ def strips(height: int, width: int) -> Iterator[tuple[int, int]]:
     step = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, step):
         yield top, min(top + step, height)
+
+
+def alike(frames: list[Image]) -> list[Image]:
+    """Give every frame alpha when one has it, and colour; ``ValueError`` for unequal sizes."""
+    if len({(frame.height, frame.width) for frame in frames}) > 1:
+        raise ValueError("its frames differ in size")
+    if len({frame.rgb.shape[2] for frame in frames}) > 1:
+        frames = [
+            replace(f, rgb=np.ascontiguousarray(np.broadcast_to(f.rgb, (f.height, f.width, 3))))
+            for f in frames
+        ]
+    if len({frame.alpha is None for frame in frames}) > 1:
+        opaque = np.full(frames[0].rgb.shape[:2], 255, np.uint8)
+        frames = [f if f.alpha is not None else replace(f, alpha=opaque) for f in frames]
+    return frames
 
 
 def _conversion(pil: Any) -> tuple[int, Conversion, bytes | None]:

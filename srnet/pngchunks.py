@@ -14,6 +14,7 @@ from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER_END = 33
 _MOST_DAMAGED = 8  # packed texts that break off
 _MOST_PACKED = 50  # that Pillow is given
 _XMP = PNG_KEYWORD + b"\0"
@@ -74,7 +75,7 @@ def xmp(data: bytes) -> bytes | None:
 
 def texts(data: bytes | mmap.mmap) -> Iterator[tuple[str, str]]:
     """Keyword and text of what tells of the picture in words, before the pixels or after."""
-    left = MOST_TEXT
+    left = MOST_TEXT  # bytes to be unpacked; what lies there as it is costs no more than its file
     pause = MOST_TEXT // MOST_TEXTS  # what each costs, however short or damaged it is
     for kind, start, end in chunks(data):
         if kind not in (b"tEXt", b"zTXt", b"iTXt") or left <= 0:
@@ -90,9 +91,12 @@ def texts(data: bytes | mmap.mmap) -> Iterator[tuple[str, str]]:
             encoding, packed = "utf-8", body[:1] == b"\1"
             body = b"".join(body[2:].split(b"\0", 2)[2:])
         try:
-            found = zlib.decompressobj().decompress(body, max(1, left)) if packed else body
-            left -= len(found)
-            yield keyword.decode("latin-1"), found.decode(encoding)
+            if packed:
+                body = zlib.decompressobj().decompress(body, max(1, left + 1))
+                if len(body) > left:
+                    raise zlib.error("too long")
+                left -= len(body)
+            yield keyword.decode("latin-1"), body.decode(encoding)
         except zlib.error:  # which may come late, after as much as it was allowed
             left -= MOST_TEXT // _MOST_DAMAGED
         except UnicodeDecodeError:
@@ -116,6 +120,11 @@ def before_pixels(data: bytes) -> dict[bytes, bytes]:
     """The contents of what precedes the pixels of a PNG, by kind."""
     found = takewhile(lambda each: each[0] != b"IDAT", chunks(data))
     return {kind: data[start + 8 : end - 4] for kind, start, end in found}
+
+
+def with_chunk(data: bytes, kind: bytes, body: bytes) -> bytes:
+    """The same PNG with one more chunk, right after its header."""
+    return b"".join([data[:_HEADER_END], chunk(kind, body), data[_HEADER_END:]])
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

@@ -33,7 +33,8 @@ _CURVES: dict[int, _Curve] = {  # those of high dynamic range are no matter of a
     8: (1.0,),
     13: _SRGB_CURVE,
 }
-_USUAL_GAMMA, _USUAL_NEAR = 1 / 2.2, 0.01  # of a picture that is meant to be sRGB
+_USUAL_GAMMA, _USUAL_NEAR = 1 / 2.2, 0.01  # of a picture that is meant to have sRGB's curve
+_USUAL_PRIMARIES = (1, 12)  # of the spaces with that curve; Adobe RGB has the gamma itself
 _GAMMAS = (0.1, 10.0)  # others are mistakes
 _NEAR = 0.002  # of coordinates
 _MOST_TAGS = 100  # of a profile
@@ -93,11 +94,14 @@ def _told(chunks: Mapping[bytes, bytes]) -> tuple[_Primaries, _Curve] | None:
         numbers = [n / 100_000 for n in struct.unpack(">8I", chunks[b"cHRM"])]
         white, red, green, blue = zip(numbers[::2], numbers[1::2], strict=True)
         found = (white, red, green, blue)
-    same = np.abs(np.subtract(found, _SRGB)).max() <= _NEAR
-    usual = abs(gamma - _USUAL_GAMMA) <= _USUAL_NEAR
-    if same and usual:
-        return None
-    return found, (_SRGB_CURVE if usual else (1 / gamma,))
+    usual = any(_near(found, _PRIMARIES[number]) for number in _USUAL_PRIMARIES)
+    if not usual or abs(gamma - _USUAL_GAMMA) > _USUAL_NEAR:
+        return found, (1 / gamma,)
+    return None if _near(found, _SRGB) else (found, _SRGB_CURVE)
+
+
+def _near(a: _Primaries, b: _Primaries) -> bool:
+    return bool(np.abs(np.subtract(a, b)).max() <= _NEAR)
 
 
 def for_three_channels(icc: bytes) -> bytes | None:
@@ -120,12 +124,18 @@ def for_three_channels(icc: bytes) -> bytes | None:
     return None
 
 
-def _coded(chunks: Mapping[bytes, bytes]) -> tuple[int, int] | None:
-    """The numbers of primaries and curve in cICP, if both are known here."""
+def codes(chunks: Mapping[bytes, bytes]) -> tuple[int, int] | None:
+    """The numbers of primaries and curve in cICP, known here or not."""
     body = chunks.get(b"cICP", b"")
-    if len(body) != 4 or body[0] not in _PRIMARIES or body[1] not in _CURVES:
+    if len(body) != 4 or body[2:] != b"\0\1":  # RGB, of the whole range
         return None
-    return (body[0], body[1]) if body[2:] == b"\0\1" else None  # RGB, of the whole range
+    return body[0], body[1]
+
+
+def _coded(chunks: Mapping[bytes, bytes]) -> tuple[int, int] | None:
+    """The same, if both stand for a profile."""
+    found = codes(chunks)
+    return found if found and found[0] in _PRIMARIES and found[1] in _CURVES else None
 
 
 def _icc(primaries: _Primaries, curve: bytes, grey: bool) -> bytes:

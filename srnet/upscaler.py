@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import numpy.typing as npt
 
+from srnet import cicp
 from srnet.engine import Engine
 from srnet.enlarge import count_batches, enlarge, explain, opaque_colour, visible
 from srnet.errors import OptionError, TooLargeError
@@ -180,8 +181,11 @@ class Upscaler:
 
         Raises:
             PictureError: not a picture, damaged, or too large.
+            OutputError: of high dynamic range, which the format of the result cannot hold.
         """
-        return decode(data, name, options.max_pixels)
+        frames = decode(data, name, options.max_pixels)
+        cicp.check(output_format(frames[0].format, len(frames), options), frames[0].cicp)
+        return frames
 
     def run(
         self, frames: Sequence[Image], options: Options, progress: Progress | None = None

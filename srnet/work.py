@@ -15,7 +15,8 @@ from typing import Literal
 
 from srnet.enlarge import count_batches
 from srnet.errors import OutputError, PictureError, SRNetError
-from srnet.files import no_output
+from srnet.files import check_name, no_output
+from srnet.identity import is_same
 from srnet.image import (
     Header,
     Image,
@@ -61,6 +62,8 @@ class Work:
         """Decide on the format, and what is not to be started because of what is there."""
         try:
             self.options = replace(self.options, format=self.job.format or self.options.format)
+            for path in filter(None, (self.job.target, self.job.residual)):
+                check_name(path, "rename the picture, or choose shorter names with --name")
             if self.existing != "replace":
                 self._heed_what_is_there()
         except SRNetError as error:
@@ -71,7 +74,7 @@ class Work:
         if target is None or not _is_there(target):
             if self.existing == "refuse" and _is_there(residual):
                 self._refuse(f"{residual} exists: {_CURE}")
-        elif _is_same(self.job.source, target):
+        elif self.job.source is not None and is_same(self.job.source, target):
             self._refuse(f"{target} is the input itself: choose another -o, or use --overwrite")
         elif self.existing == "refuse":
             self._refuse(f"{target} exists: {_CURE}")
@@ -252,13 +255,6 @@ def text(path: Path | None) -> str:
 
 def _is_there(path: Path | None) -> bool:
     return path is not None and os.path.lexists(path)
-
-
-def _is_same(source: Path | None, target: Path) -> bool:
-    try:
-        return source is not None and source.samefile(target)
-    except OSError:  # a link to nothing
-        return False
 
 
 def _size_there(target: Path) -> tuple[int, int] | None:

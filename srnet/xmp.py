@@ -11,14 +11,25 @@ _VALUE = rb"\s*(?:=\s*[\"']|>)\s*)\d+"  # of an attribute, or of an element
 _ORIENTATION = re.compile(rb"(\btiff:Orientation" + _VALUE)
 _WIDTH = re.compile(rb"(\b(?:tiff:ImageWidth|exif:PixelXDimension)" + _VALUE)
 _HEIGHT = re.compile(rb"(\b(?:tiff:ImageLength|exif:PixelYDimension)" + _VALUE)
+_MORE = b"xmpNote:HasExtendedXMP"
+_POINTER = re.compile(
+    rb"\b%(name)s\s{0,9}=\s{0,9}(?:\"[^\"]{0,99}\"|'[^']{0,99}')|<%(name)s>[^<]{0,99}</%(name)s>"
+    % {b"name": _MORE}
+)
 _PADDING = re.compile(rb"(?<!\s)\s+(?=<\?xpacket end)")  # for programs that change it in place
 PNG_KEYWORD = b"XML:com.adobe.xmp"
 MOST = 1 << 24  # bytes of a packet that is kept; others hold no description but data
 
 
 def usable(xmp: object) -> bytes | None:
-    """What was found as a packet, if it is one and not absurdly large."""
-    return xmp if isinstance(xmp, bytes) and 0 < len(xmp) <= MOST else None
+    """What was found as a packet, if it is one and not absurdly large.
+
+    Without the word of a second packet, which a JPEG may have besides (what does not fit into
+    the first: maps of depth, long histories of editing) and which is not kept.
+    """
+    if not isinstance(xmp, bytes) or not 0 < len(xmp) <= MOST:
+        return None
+    return _POINTER.sub(b"", xmp) if _MORE in xmp else xmp
 
 
 def fitting(xmp: bytes | None, most: int) -> bytes | None:

@@ -15,9 +15,9 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 LAYERS = [  # each may import from those before it, and from its own
     "errors card bicubic tiles metrics alpha sizes logs device graphics colour",
-    "files formats exif xmp notes pngcolour webp structure",
-    "pngchunks pillow avif",
-    "pixels",
+    "files identity formats exif xmp notes pngcolour webp structure tiff boxes",
+    "pngchunks pillow avif embedded depth",
+    "pixels cicp",
     "container convert animation",
     "stills",
     "encode",

@@ -29,6 +29,11 @@ def picture(seed: int = 0) -> bytes:
 
 
 def package(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(packed(content))
+
+
+def packed(content: bytes) -> bytes:
     """A Debian package: an ar archive of three members, the last one with the files."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:xz") as archive:
@@ -43,8 +48,7 @@ def package(path: Path, content: bytes) -> None:
     ):
         data += f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(part):<10}`\n".encode()
         data += part + b"\n" * (len(part) % 2)
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
+    return data
 
 
 def row(**changes: str) -> dict[str, str]:
@@ -62,11 +66,16 @@ def row(**changes: str) -> dict[str, str]:
     }
 
 
+def listed(*rows: dict[str, str]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
 def write(path: Path, *rows: dict[str, str]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    path.write_text(listed(*rows), newline="")
     return path
 
 
@@ -78,6 +87,8 @@ def test_a_crop_is_reduced_twice_and_cut() -> None:
     np.testing.assert_array_equal(crop, np.asarray(quarter)[12:42, 8:48])
     with pytest.raises(DataError, match="300 x 200"):
         cut(picture(), row(note="301x200 original, /2"))
+    with pytest.raises(DataError, match="has no 40 x 30 pixels at 36, 12"):
+        cut(picture(), row(x="36"))
 
 
 def test_identical_then_another_encoder_then_another_source(
@@ -135,6 +146,45 @@ def test_what_is_no_package_is_refused(tmp_path: Path, content: bytes) -> None:
         members(tmp_path / "a.deb", {ORIGIN})
 
 
+def damaged(part: str) -> bytes:
+    """A package cut off, or with other bytes, or with a picture cut off."""
+    whole = packed(picture()[:800] if part == "picture" else picture())
+    middle = len(whole) // 2
+    noise = packed(np.random.default_rng(0).bytes(300_000))  # stored: only the checksum tells
+    return {
+        "cut": whole[:middle],
+        "checksum": noise[:9999] + bytes([noise[9999] ^ 1]) + noise[10000:],
+        "bytes": whole[:middle] + b"\0" * 9 + whole[middle + 9 :],
+        "picture": whole,
+        "empty": b"!<arch>\n",
+    }[part]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("cut", "hills_1_all.deb cannot be read as a Debian package (Compressed file ended"),
+        ("bytes", "hills_1_all.deb cannot be read as a Debian package (Corrupt input data)"),
+        ("checksum", "hills_1_all.deb cannot be read as a Debian package (Corrupt input data)"),
+        ("empty", "hills_1_all.deb cannot be read as a Debian package (it has no files)"),
+        ("picture", f"hills_1_all.deb: {ORIGIN} cannot be decoded"),
+    ],
+)
+def test_a_damaged_package_is_named_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str, reason: str
+) -> None:
+    package(tmp_path / "debs" / "zoo_1_all.deb", picture())
+    (tmp_path / "debs" / "hills_1_all.deb").write_bytes(damaged(part))
+    manifest = write(tmp_path / "m.csv", row(), row(source="Debian zoo", file="zoo.avif"))
+    command = ["data", str(tmp_path / "set"), "--manifest", str(manifest)]
+    assert main([*command, "--packages", str(tmp_path / "debs")]) == 1
+    said = capsys.readouterr().err
+    assert "train/hill_0.avif: missing (" in said
+    assert reason in said
+    assert "and fetch it again)" in said
+    assert [path.name for path in (tmp_path / "set").rglob("*.avif")] == ["zoo.avif"]
+
+
 @pytest.mark.skipif(not weights.shipped(), reason="no weights in this checkout")
 def test_every_picture_of_debian_is_recorded() -> None:
     rows = read_manifest(MANIFEST)
@@ -153,6 +203,12 @@ def test_every_picture_of_debian_is_recorded() -> None:
         ("file,licence\na.png,CC0\n", "row 1 has no width, .*source, .*: give a CSV file with"),
         (",".join(row()) + "\na.png,1\n", "row 1 has no height, x, y, source"),
         ("\xff", "cannot read"),
+        (listed(row(), row(x="eight")), "row 2: x is 'eight': give a whole number"),
+        (listed(row(y="-1")), "row 1: y is '-1': .* at least 0"),
+        (listed(row(width="0")), "row 1: width is '0': .* at least 1"),
+        (listed(row(height="1.5")), "row 1: height is '1.5'"),
+        (listed(row(note="300x200")), "row 1: note is '300x200': begin it with the size"),
+        (listed(row(note="300x200 original, /0")), "row 1: note is .* as in '3000x2000"),
     ],
 )
 def test_a_wrong_manifest_is_refused(

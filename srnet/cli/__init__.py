@@ -78,9 +78,13 @@ def _run(given: Sequence[str] | None) -> int:
         logging.getLogger("srnet").setLevel(logging.DEBUG)  # traces of pictures that failed
     try:
         return app(given, prog_name="srnet", standalone_mode=False) or 0
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, typer.Abort):  # typer makes it of Ctrl-C, and of a file cut off
+            if not isinstance(error.__cause__, EOFError):
+                return INTERRUPTED
+            error = error.__cause__
         if debug:
             raise
         code, message = _explained(error, sys.argv[1:] if given is None else given)

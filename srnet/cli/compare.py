@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import print_json, say, tell
 from srnet.cli.options import argument, flag, option
 from srnet.errors import OptionError
@@ -55,7 +56,8 @@ def compare(
     figures = _scores(a, b, truth)
     panels = [a, b, *filter(None, [truth]), *more]
     if output is not None:
-        write_atomic(output, encode([side_by_side(panels, crops)], format_for(output)))
+        picture = encode([side_by_side(panels, crops)], format_for(output))
+        write_atomic(output, picture, parents=True)
     if as_json:
         found = {name: asdict(s) for name, s in figures.items()}
         print_json({**found, "resized": resized})
@@ -76,6 +78,7 @@ def _check(output: Path | None, crops: int, overwrite: bool) -> None:
         return
     format_for(output)
     check_free(output, "choose another --output, or pass --overwrite", overwrite=overwrite)
+    check_writable(output.parent, "--output")
 
 
 def _in_one_space(paths: Sequence[Path], pictures: list[Image]) -> list[Image]:

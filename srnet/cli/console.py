@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from srnet.errors import OutputError
 from srnet.files import no_output
+from srnet.identity import is_same
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -120,12 +122,28 @@ def conclude(report: Report, places: Sequence[str], *, overwrite: bool, quiet: b
     _list(report, "refused", f"{made}, as something is there already")
     _list(report, "failed", "would fail" if report.dry_run else "failed")
     if report.interrupted:
-        cure = "start it again" if overwrite else "the same command with --skip-existing goes on"
-        say(f"srnet: interrupted after {report.count('done')} of {len(report.rows)}: {cure}")
+        _tell_how_to_go_on(report, overwrite)
         return INTERRUPTED
     if not quiet and (report.seconds or report.dry_run):
         say(_totals(report))
     return FAILED if report.count("refused") or report.count("failed") else 0
+
+
+def _tell_how_to_go_on(report: Report, overwrite: bool) -> None:
+    made, left = ([row for row in report.rows if row.status == s] for s in ("done", "pending"))
+    so_far = f"srnet: interrupted after {len(made)} of {len(report.rows)}"
+    if not left:
+        say(f"{so_far}: nothing is left to do")
+    elif any(is_same(Path(row.input), Path(row.output)) for row in made):  # originals are gone
+        say(
+            f"{so_far}: do not start it again, or what took the place of its input would be "
+            f"enlarged once more. Name only the {len(left)} left, with -o the folder of the result:"
+        )
+        for row in left:
+            say(f"  {row.input} -> {row.output}")
+    else:
+        cure = "start it again" if overwrite else "the same command with --skip-existing goes on"
+        say(f"{so_far}: {cure}")
 
 
 def _list(report: Report, status: Status, verdict: str) -> None:

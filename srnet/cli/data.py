@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import FAILED, say, tell
 from srnet.cli.options import argument, flag, option
+from srnet.files import check_free
 
 if TYPE_CHECKING:
     from srnet.debian import Result
@@ -42,6 +44,8 @@ def data(
     from srnet.debian import known_facts, read_manifest, rebuild, write_facts
     from srnet.weights import folder
 
+    _check(output, record)
+    forbidden = _pictures(against or [])
     listed = folder() / "manifest.csv" if manifest is None else manifest
     rows = read_manifest(listed)
     known = known_facts(listed.with_name("debian.csv"))
@@ -53,10 +57,24 @@ def data(
     if record is not None:
         write_facts(record, results)
     _summarize(results, rows)
-    if against:
-        _refuse_alike(output, against)
+    if forbidden:
+        _refuse_alike(output, forbidden)
     if any(result.outcome in ("differs", "missing") for result in results):
         raise typer.Exit(FAILED)
+
+
+def _check(output: Path, record: Path | None) -> None:
+    """Refuse before any work what could not be written after it."""
+    check_writable(output, "folder")
+    if record is not None:
+        check_free(record, "", overwrite=True)
+        check_writable(record.parent, "--record")
+
+
+def _pictures(folders: list[Path]) -> list[Path]:
+    from srnet.data import find_pictures
+
+    return [file for folder in folders for file in find_pictures(folder)]
 
 
 def _archive(folder: Path, download: bool, package: str) -> Path | None:
@@ -79,12 +97,12 @@ def _summarize(results: list[Result], rows: list[dict[str, str]]) -> None:
         tell(f"{count:5d}  https://github.com/{source.split(' ')[0]}")
 
 
-def _refuse_alike(output: Path, folders: list[Path]) -> None:
+def _refuse_alike(output: Path, pictures: list[Path]) -> None:
     """Compare what was written with pictures that must not be among it."""
     from srnet.data import find_pictures, read_rgb8
     from srnet.likeness import alike, fingerprint
 
-    forbidden = [(str(file), read_rgb8(file)) for f in folders for file in find_pictures(f)]
+    forbidden = [(str(file), read_rgb8(file)) for file in pictures]
     mine = (fingerprint(str(file), read_rgb8(file)) for file in find_pictures(output))
     found = list(alike(forbidden, mine))
     for pair in found:

@@ -35,8 +35,6 @@ def export(
     target = output or Path(weights.stem + ".onnx")
     if target.suffix != ".onnx":
         raise OptionError(f"--output: call it {target.name}.onnx, or runtimes will not know it")
-    if target.is_dir():
-        raise OptionError(f"--output: {target} is a folder: give the name of a file")
     check_free(target, "choose another --output, or pass --overwrite", overwrite=overwrite)
     check_writable(target.parent, "--output")
     difference = export_onnx(weights, target)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import srnet.identity
 from srnet.errors import OptionError
 from srnet.image import Image, encode
 from srnet.naming import Found, find, plan
@@ -76,6 +77,7 @@ def test_pattern_refusals(tmp_path, pattern, message):
     [
         (("a.jpg", "a.png"), "--name '{stem}-{ext}{suffix}'"),
         (("a.png", "A.png"), "rename one"),
+        (("one/p.png", "two/P.png"), "the folder that holds both (..)"),
         (("é.png", "é.png"), "rename one"),
         (("one/p.jpg", "two/p.jpg"), "the folder that holds both (..)"),
         (("one/p.jpg", "one/deep/p.jpg"), "the folder that holds both (../one)"),
@@ -83,6 +85,7 @@ def test_pattern_refusals(tmp_path, pattern, message):
     ],
 )
 def test_two_pictures_with_one_target_are_refused(tmp_path, monkeypatch, inputs, cure):
+    monkeypatch.setattr(srnet.identity, "_tells_case", lambda folder: False)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(OptionError, match="would both become") as caught:

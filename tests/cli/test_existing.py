@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.support import picture, size
 
 
@@ -109,3 +111,23 @@ def test_no_pictures(up, here, capsys):
     assert up("in", "-o", "out") == 3
     assert "srnet: error: no pictures" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("more", [["--overwrite"], ["--skip-existing"], []])
+@pytest.mark.parametrize("letter", ["x", "\u00e9"])  # of which 255 and 127 fit
+def test_a_residual_of_too_long_a_name_is_refused_before_work(up, here, capsys, letter, more):
+    long = letter * (250 // len(letter.encode())) + ".png"
+    picture(here / "in" / long)
+    picture(here / "in" / "b.png")
+    for act in ("--dry-run", "--quiet"):
+        assert up("in", "-o", "out", "--residual", "new/added", act, *more) == 1
+        said = capsys.readouterr().err
+        assert f"{long}.residual.png is a longer name than files can have: rename the" in said
+        assert not (here / "out" / long).exists()
+    assert size(Path("out/b.png")) == (20, 16)
+
+
+def test_a_result_of_too_long_a_name_is_refused_before_work(up, here, capsys):
+    picture(here / "in" / f"{'x' * 250}.png")
+    assert up("in", "-o", "out", "--name", "{stem}_large{suffix}", "--dry-run") == 1
+    assert "or choose shorter names with --name" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_a_second_ctrl_c_lets_the_run_end_and_tell(
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_only_the_first_signal_is_felt(monkeypatch, second):
-    before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, second)}
+    before = {n: signal.signal(n, signal.default_int_handler) for n in {signal.SIGINT, second}}
     try:
         with interrupted_once():
             with pytest.raises(KeyboardInterrupt):

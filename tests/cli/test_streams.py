@@ -13,8 +13,9 @@ import pytest
 
 import srnet.product
 from srnet.cli import main
-from srnet.cli.console import shown
+from srnet.cli.console import conclude, shown
 from srnet.image import decode
+from srnet.report import Report, Row, Status
 from srnet.upscaler import Upscaler
 from tests.cli.support import ROOT, Interrupting, picture, read, size
 
@@ -177,3 +178,39 @@ def test_ctrl_c_says_how_to_go_on(up, here, fake_engine, ctrl_c, monkeypatch, ca
     assert len(list(Path("out").iterdir())) == done
     assert up("in", "-o", "out", "--skip-existing") == 0
     assert len(list(Path("out").iterdir())) == 12
+
+
+def test_ctrl_c_in_place_names_what_is_left(up, here, fake_engine, ctrl_c, monkeypatch, capsys):
+    folders = ["in"] * 3 + ["in/deep"] * 3
+    for i, folder in enumerate(folders):
+        picture(here / folder / f"{i:02}.png", height=40, width=40)
+    engine = Interrupting(fake_engine, ctrl_c)
+    monkeypatch.setattr(srnet.product, "load", lambda *_, **__: Upscaler([engine]))
+    assert up("in", "-o", "in", "--tile", "32", "--overwrite") == 130
+    said = capsys.readouterr().err
+    assert (
+        "do not start it again, or what took the place of its input would be enlarged once" in said
+    )
+    left = [line.split(" -> ") for line in said.splitlines() if line.startswith("  ")]
+    assert f"Name only the {len(left)} left, with -o the folder of the result:" in said
+    assert 0 < len(left) < 6
+    for source, target in left:  # as told
+        assert up(source.strip(), "-o", Path(target).parent, "--overwrite") == 0
+    assert {size(path) for path in (here / "in").rglob("*.png")} == {(80, 80)}
+
+
+def row(name: str, status: Status) -> Row:
+    return Row(f"{name}.png", f"{name}.png", status)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([row("a", "done")], "after 1 of 1: nothing is left to do"),
+        ([row("a", "pending")], "after 0 of 1: start it again"),
+        ([row("a", "failed"), row("b", "pending")], "after 0 of 2: start it again"),
+    ],
+)
+def test_what_an_interrupted_run_in_place_has_not_touched(here, capsys, rows, told):
+    assert conclude(Report(rows, interrupted=True), ["."], overwrite=True, quiet=True) == 130
+    assert capsys.readouterr().err.endswith(f"srnet: interrupted {told}\n")

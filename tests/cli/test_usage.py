@@ -142,6 +142,7 @@ def every(here, tiny_weights, monkeypatch):
     picture(here / "photos" / "a.png", height=20, width=20)
     picture(here / "small" / "a.png", height=12, width=12)
     (here / "empty").mkdir()
+    (here / "dir.png").mkdir()
 
     def run(command: str) -> int:
         words = [str(tiny_weights[2]) if word == "WEIGHTS" else word for word in command.split()]
@@ -201,6 +202,12 @@ def every(here, tiny_weights, monkeypatch):
         ("compare a.png", 2, "missing SECOND: Another"),
         ("compare a.png a.png --crops -1", 2, "--crops must be at least 0"),
         ("compare a.png a.png -o b.gif", 2, "cannot write .gif"),
+        ("compare bad.png a.png -o dir.png --overwrite", 2, "dir.png is a folder: give the name"),
+        ("compare bad.png a.png -o bad.png/b.png", 2, "bad.png is a file: choose another --output"),
+        ("data bad.png", 2, "bad.png is a file: choose another folder"),
+        ("data out --record empty", 2, "empty is a folder: give the name of a file"),
+        ("data out --record bad.png/x.csv", 2, "bad.png is a file: choose another --record"),
+        ("data out --against nothere", 2, "there is no folder nothere"),
         ("train photos -o b-x2.safetensors --lr high", 2, "wrong value for --lr NUMBER: Peak"),
         ("serve", 2, "pip install '.[serve]'"),
         ("serve --port http", 2, "wrong value for --port PORT: From 1 to 65535"),
@@ -266,3 +273,12 @@ def test_a_bug_is_no_traceback(up, monkeypatch, capsys):
     assert up("a.png", "-o", "b.png") == 1
     said = capsys.readouterr().err
     assert said.startswith("srnet: error: unexpected ZeroDivisionError: oh (this is a bug")
+
+
+def test_a_file_cut_off_is_no_ctrl_c(up, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise EOFError("cut off")
+
+    monkeypatch.setattr(srnet.product, "load", broken)
+    assert up("a.png", "-o", "b.png") == 1
+    assert "srnet: error: unexpected EOFError: cut off (this is a bug" in capsys.readouterr().err

@@ -32,6 +32,21 @@ def test_animations_keep_frames_durations_and_loop(name, bands):
     assert read_header(data, "x").frames == 3
 
 
+@pytest.mark.parametrize(
+    ("wanted", "held"),
+    [
+        ((100, 65_535), (100, 65_535)),
+        ((33, 70_001), (33, 70_000)),
+        ((33, 655_350), (33, 655_350)),
+        ((33, 16_777_215), (33, 16_777_000)),  # the most of a WebP
+        ((33, 10**9), (33, 65_535_000)),
+    ],
+)
+def test_a_png_holds_long_times(wanted, held):
+    frames = [replace(f, duration=d) for f, d in zip(frames_of(2), wanted, strict=True)]
+    assert tuple(f.duration for f in decode(encode(frames, "png"))) == held
+
+
 def test_avif_sequences():
     frames = [replace(slope(32, 32, 3), duration=100 * (i + 1), loop=0) for i in range(3)]
     found = decode(encode(frames, "avif"))

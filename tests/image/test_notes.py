@@ -85,11 +85,32 @@ def test_texts_are_bounded_in_size_and_number():
     assert len(decode(data[:-12] + many + data[-12:])[0].notes.texts) == MOST_TEXTS
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_text_that_is_too_long_hides_no_other(packed):
+    info = PngInfo()
+    info.add_text("before", "a", zip=packed)
+    info.add_text("workflow", "x" * (MOST + 1), zip=packed)
+    info.add_text("prompt", "a castle", zip=packed)
+    opened = PIL.Image.open(io.BytesIO(pillow(PIL.Image.new("RGB", (9, 7)), "PNG", pnginfo=info)))
+    for found in (decode(opened.fp.getvalue())[0], from_pil(opened)):
+        assert found.notes.texts == (("before", "a"), ("prompt", "a castle"))
+
+
+def test_all_texts_together_are_bounded():
+    info = PngInfo()
+    for name in "abc":
+        info.add_text(name, name * (MOST // 2))
+    data = pillow(PIL.Image.new("RGB", (9, 7)), "PNG", pnginfo=info)
+    assert [keyword for keyword, _ in decode(data)[0].notes.texts] == ["a", "b"]
+
+
 def test_comments_of_other_formats_become_texts():
     pil = PIL.Image.new("P", (9, 7))
     assert decode(pillow(pil, "GIF", comment=b"hello"))[0].notes == Notes((("Comment", "hello"),))
     data = pillow(pil.convert("RGB"), "JPEG", comment=b"caf\xe9\0")
     assert decode(data)[0].notes == Notes((("Comment", "café"),))
+    both = data[:2] + b"\xff\xfe\0\x07first" + data[2:]
+    assert decode(both)[0].notes == Notes((("Comment", "first\ncafé"),))
 
 
 def jpeg_with(segment: bytes) -> bytes:

@@ -60,6 +60,14 @@ def test_display_p3_becomes_srgb_when_its_profile_goes() -> None:
         assert np.abs(stripped(png(COLOURS, 2, 8, *before)) - expected).max() <= 1
 
 
+def test_the_usual_gamma_is_a_plain_one_in_other_spaces_than_those_of_srgb() -> None:
+    places = chrm(*SRGB_PLACES[:4], 21000, 71000, *SRGB_PLACES[6:])  # of Adobe RGB
+    grey = np.repeat(np.arange(0, 256, 5, dtype=np.uint8)[None, :, None], 3, axis=2)
+    for gamma in (45455, 45471):
+        found = stripped(png(grey, 2, 8, chunk(b"gAMA", struct.pack(">I", gamma)), places))
+        assert np.abs(found - encoded((grey / 255) ** (100_000 / gamma))).max() <= 1
+
+
 CURVES = {
     1: lambda v: np.where(v < 0.081, v / 4.5, ((v + 0.099) / 1.099) ** (1 / 0.45)),
     4: lambda v: v**2.2,

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from srnet.image import read_header
-from srnet.structure import later_pages
+from srnet.tiff import later_pages
 
 PAGE = ((256, 4, 9), (257, 4, 9))
 THUMBNAIL = ((254, 4, 1), *PAGE)
@@ -41,7 +41,9 @@ def test_pages_are_counted_but_no_thumbnails_or_masks(order, big):
     assert more(PAGE) == 0
     assert more(PAGE, PAGE, PAGE) == 2
     assert more(PAGE, THUMBNAIL, MASK) == 0
-    assert more(THUMBNAIL, PAGE) == 1  # which is the picture, but the first one is read
+    assert more(THUMBNAIL, PAGE) == 0  # which is the picture
+    assert more(THUMBNAIL, MASK) == 0
+    assert more(THUMBNAIL, PAGE, MASK, PAGE) == 1
     assert more(PAGE, ()) == 1
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 
 from srnet import xmp
-from srnet.image import FORMATS, decode, encode, read_header, to_pil
+from srnet.image import FORMATS, decode, encode, from_pil, read_header, to_pil
 from tests.image.support import chunk, exif, frames_of, noise, pillow
 
 PACKET = (
@@ -89,6 +89,33 @@ def test_all_else_stays():
     assert xmp.upright(b"<tiff:Orientation> 8</tiff:Orientation>") == (
         b"<tiff:Orientation> 1</tiff:Orientation>"
     )
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        b' xmpNote:HasExtendedXMP="%s"',
+        b" xmpNote:HasExtendedXMP = '%s'",
+        b"><xmpNote:HasExtendedXMP>%s</xmpNote:HasExtendedXMP><a",
+    ],
+)
+def test_what_goes_on_elsewhere_in_a_jpeg_is_not_promised(pointer):
+    packet = PACKET.replace(b" xmp:Rating", pointer % (b"A" * 32) + b" xmp:Rating")
+    data = pillow(PIL.Image.new("RGB", (9, 7)), "JPEG", xmp=packet)
+    rest = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", 4, 0) + b"<b/>"
+    data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(rest) + 2) + rest + data[2:]
+    for found in (decode(data)[0], from_pil(PIL.Image.open(io.BytesIO(data)))):
+        assert b"HasExtendedXMP" not in found.xmp
+        assert b'xmp:Rating="4"' in found.xmp
+        assert len(found.xmp) >= len(PACKET)  # nothing else is missing
+
+
+def test_endless_promises_take_no_time():
+    start = time.monotonic()
+    for end in (b" ", b'="', b"='", b">"):
+        assert xmp.usable(b"<xmpNote:HasExtendedXMP" + end * 150_000) is not None
+        assert xmp.usable((b"<xmpNote:HasExtendedXMP" + end) * 150_000) is not None
+    assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

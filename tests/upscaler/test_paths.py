@@ -9,6 +9,7 @@ import pytest
 
 import srnet
 from srnet.errors import OptionError, OutputError
+from srnet.files import write_atomic
 from srnet.options import Options
 from srnet.upscaler import Upscaler
 
@@ -21,18 +22,19 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "a.png"
 
 
-def test_too_long_a_name_is_refused_first(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("folder", ["", "new", "new/deep"])
+def test_too_long_a_name_is_refused_first(
+    source: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
     monkeypatch.setattr("srnet.product.load", None)
     for overwrite in (False, True):
         with pytest.raises(OptionError, match="is a longer name than files can have"):
-            srnet.upscale(source, source.with_name(f"{LONG}.png"), overwrite=overwrite)
+            srnet.upscale(source, source.parent / folder / f"{LONG}.png", overwrite=overwrite)
 
 
-def test_too_long_a_name_in_a_new_folder_needs_no_other_cure(
-    source: Path, tiny_weights: dict[int, Path]
-) -> None:
+def test_too_long_a_name_needs_no_other_cure(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"\(File name too long\): choose a shorter name"):
-        srnet.upscale(source, source.parent / "new" / f"{LONG}.png", model=tiny_weights[2])
+        write_atomic(tmp_path / "new" / f"{LONG}.png", b"", parents=True)
 
 
 def test_a_name_that_becomes_too_long_beside_its_input(source: Path, fake_engine: type) -> None:
