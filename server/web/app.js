@@ -7,7 +7,7 @@ import { keyWorks, lasting, onKeyNeeded, pause, request } from "./api.js";
 import { Detail } from "./detail.js";
 import { List } from "./list.js";
 import { Options } from "./options.js";
-import { ACTIVE, Queue, worthAgain } from "./queue.js";
+import { ACTIVE, Queue, unsaved, worthAgain } from "./queue.js";
 import { announcement } from "./text.js";
 
 const MODELS_EVERY_MS = 3000; // while the service is not ready
@@ -40,6 +40,15 @@ function changed(item) {
     if (item === detail.item) select(next);
   }
   refreshButtons();
+  guard();
+}
+
+const ask = (event) => event.preventDefault();
+
+/** Have the browser ask before a result is lost; only then, as a page that asks is not cached. */
+function guard() {
+  if (queue.items.some(unsaved)) addEventListener("beforeunload", ask);
+  else removeEventListener("beforeunload", ask);
 }
 
 /** The settings changed: new estimates. */
@@ -54,7 +63,7 @@ function refresh() {
 function refreshButtons() {
   const count = toStart().length;
   const again = count === 1 && toStart()[0].state !== "ready";
-  at("go").disabled = count === 0;
+  at("go").setAttribute("aria-disabled", String(count === 0)); // `disabled` would take the focus
   at("go").textContent = again ? "Enlarge again" : count > 1 ? `Enlarge ${count} pictures` : "Enlarge";
   at("clear").hidden = queue.items.length < 2;
   at("save").hidden = results().length < 2;
@@ -83,11 +92,19 @@ function results() {
 
 /** Download every result that is here, one after the other. */
 async function save() {
-  for (const { url, name } of results()) {
+  for (const result of results()) {
+    const { url, name } = result;
     const link = Object.assign(document.createElement("a"), { href: url, download: name });
     link.click();
+    saved(result);
     await pause(SAVE_EVERY_MS);
   }
+}
+
+/** A download of a result has begun. */
+function saved(result) {
+  result.saved = true;
+  guard();
 }
 
 function select(item) {
@@ -100,7 +117,7 @@ function select(item) {
 }
 
 function start(items) {
-  if (!options.valid()) return;
+  if (!items.length || !options.valid()) return;
   for (const item of items) queue.start(item, options.query());
   at("panel").scrollTo({ top: 0 }); // from the settings up to the list
   at("viewer").scrollIntoView({ block: "nearest" }); // on a small screen it may be far up
@@ -178,8 +195,10 @@ const ACTIONS = {
   choose: () => at("files").click(),
   go: () => start(toStart()),
   save,
+  download: () => saved(detail.item.result),
   clear: () => {
     for (const item of [...queue.items]) queue.remove(item);
+    at("add").focus(); // the button that had it is gone
   },
   in: () => detail.viewer.zoomBy(1.5),
   out: () => detail.viewer.zoomBy(1 / 1.5),

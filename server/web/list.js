@@ -17,7 +17,7 @@ export class List {
     const focused = row?.contains(document.activeElement);
     row?.remove();
     this.rows.delete(item);
-    if (focused) next?.querySelector("button").focus();
+    if (focused) (next?.querySelector("button") ?? document.getElementById("add")).focus();
   }
 
   /** Show an item as it is now. */

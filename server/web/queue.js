@@ -18,6 +18,9 @@ export function worthAgain(item) {
   return failed || item.state === "cancelled";
 }
 
+/** Whether leaving the page would lose an item's result: it is kept nowhere else. */
+export const unsaved = (item) => ACTIVE.has(item.state) || item.result?.saved === false;
+
 /** Whether the service could not read the file, so that what a browser makes of it misleads. */
 export const unreadable = (item) => item.state === "failed" && item.error.status === 415;
 
@@ -45,7 +48,7 @@ function newItem(file) {
     error: null, // Problem
     query: null, // URLSearchParams of the run
     job: null, // the last state that the service told
-    result: null, // {url, bytes, name}
+    result: null, // {url, bytes, name, saved}
     previews: new Map(), // "bicubic", "residual" or "result" to {made, control, ready}
     control: null, // AbortController of the run
   };
@@ -173,7 +176,8 @@ export class Queue {
     const { blob, headers } = await download(path, signal);
     const name = nameOf(headers.get("Content-Disposition")) || plainName(item);
     signal.throwIfAborted();
-    item.result = { url: URL.createObjectURL(blob), bytes: blob.size, name };
+    const url = URL.createObjectURL(blob);
+    item.result = { url, bytes: blob.size, name, saved: false };
     this.set(item, { state: "done", progress: 1 });
     this.drop(job); // the result is here, so the service need not keep it
   }

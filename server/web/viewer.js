@@ -2,6 +2,9 @@
 //
 // Coordinates are pixels of the result. Pictures are <img> elements moved by CSS transforms, so
 // that the browser decodes and scales them: a canvas of 100 megapixels would take 400 MB.
+//
+// Browsers round the box of an image to whole pixels of the screen. So it is laid out with one of
+// them for each of its own, and begins on a whole one: at 100 % it is drawn as it is.
 
 import { listen } from "./gestures.js";
 
@@ -27,19 +30,25 @@ export class Viewer {
     this.split = 0.5; // of the stage's width
     listen(root, this.divider, this);
     new ResizeObserver(() => this.resized()).observe(root);
+    this.watchDensity();
+  }
+
+  /** Draw anew when the pixels of the screen change their size, as on another screen. */
+  watchDensity() {
+    const same = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    const changed = () => {
+      this.resized();
+      this.watchDensity();
+    };
+    same.addEventListener("change", changed, { once: true });
   }
 
   /** The size of both pictures; a new one is fitted into the stage, at the same one stays put. */
   setSize(width, height) {
     if (width === this.width && height === this.height) return;
     Object.assign(this, { width, height });
-    for (const pane of Object.values(this.panes)) {
-      const img = pane.querySelector("img");
-      img.style.width = `${width}px`;
-      img.style.height = `${height}px`;
-    }
     if (width) this.fit();
-    else this.onZoom(0);
+    else this.draw();
   }
 
   /** What one side shows; no url leaves it empty. Resolves to whether it could be shown. */
@@ -146,6 +155,7 @@ export class Viewer {
 
   draw() {
     const { root, panes, divider, split, comparing } = this;
+    const density = devicePixelRatio; // pixels of the screen per CSS pixel
     const right = `${(100 * (1 - split)).toFixed(3)}%`;
     const left = `${(100 * split).toFixed(3)}%`;
     panes.left.style.clipPath = `inset(0 ${right} 0 0)`;
@@ -159,12 +169,15 @@ export class Viewer {
       `${percent} % ${tag("left")}, ${100 - percent} % ${tag("right")}`,
     );
     root.classList.toggle("pannable", this.pannable);
-    root.classList.toggle("sharp", this.zoom * devicePixelRatio >= SHARP_ZOOM);
+    root.classList.toggle("sharp", this.zoom * density >= SHARP_ZOOM);
+    const [x, y] = [this.x, this.y].map((start) => Math.round(start * density) / density);
     for (const pane of Object.values(panes)) {
-      const place = `translate(${this.x}px, ${this.y}px) scale(${this.zoom})`;
-      pane.querySelector("img").style.transform = place;
+      const { style } = pane.querySelector("img");
+      style.width = `${this.width / density}px`;
+      style.height = `${this.height / density}px`;
+      style.transform = `translate(${x}px, ${y}px) scale(${this.zoom * density})`;
     }
-    this.onZoom(this.width ? this.zoom * devicePixelRatio : 0);
+    this.onZoom(this.width ? this.zoom * density : 0);
   }
 }
 

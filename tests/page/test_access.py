@@ -117,6 +117,40 @@ def test_by_keyboard_alone(page: Page, picture: Path) -> None:
     expect(page.at.locator("#welcome")).to_be_visible()
 
 
+def test_the_focus_is_never_lost(page: Page, picture: Path, service: Served) -> None:
+    service.engines[0].close()
+    page.add(picture)
+    go = page.at.locator("#go")
+    go.press("Enter")
+    expect(page.rows("running")).to_have_count(1)
+    expect(go).to_be_disabled()
+    expect(go).to_be_focused()
+    page.at.keyboard.press("Enter")  # does nothing now
+    service.engines[0].open.set()
+    page.finish()
+    expect(go).to_be_enabled()
+    expect(go).to_be_focused()
+    page.add(picture)
+    add = page.at.get_by_role("button", name="Add pictures")
+    page.at.get_by_role("button", name="Remove all").press("Enter")
+    expect(add).to_be_focused()
+    page.add(picture)
+    page.at.get_by_role("button", name="Remove: hill.png").press("Enter")
+    expect(add).to_be_focused()
+
+
+def test_the_smallest_screen_scrolls_in_one_direction_only(page: Page, picture: Path) -> None:
+    page.at.set_viewport_size({"width": 320, "height": 568})
+    assert page.at.evaluate(WIDTH) == 320
+    page.add(picture, picture)
+    page.choose("Other")
+    page.at.select_option("#way", "fit")
+    page.at.fill("#first", "300")
+    page.go()
+    page.compared()
+    assert page.at.evaluate(WIDTH) == 320
+
+
 def test_everything_has_a_name(page: Page, picture: Path) -> None:
     page.add(picture)
     page.go()
