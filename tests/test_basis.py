@@ -71,8 +71,8 @@ def test_a_basis_is_found_in_which_less_is_lost() -> None:
     turned = basis.turned(net, PICTURES[:2], 60)
     torch.testing.assert_close(turned(x), net(x), rtol=1e-3, atol=1e-3)
     assert lost_in_bfloat16(turned) < 0.5 * lost_in_bfloat16(net)
-    again = basis.turned(net, PICTURES[:2], 60)
-    assert again.head.weight.equal(turned.head.weight)
+    once, again = (basis.turned(net, PICTURES[:2], 3) for _ in range(2))
+    assert again.head.weight.equal(once.head.weight)
 
 
 def test_without_steps_it_stays_as_it_is() -> None:

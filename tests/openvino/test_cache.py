@@ -163,7 +163,7 @@ print(result.tobytes().hex())
 def test_processes_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", _AT_ONCE, str(tiny_weights[2]), str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -172,7 +172,7 @@ def test_processes_that_start_at_once(tiny_weights: dict[int, Path], tmp_path: P
         process.stdin.write("go\n")
         process.stdin.flush()
     outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert len(outputs[0]) > 1
     assert len(set(outputs)) == 1
     assert len(list(tmp_path.iterdir())) == 1  # and no part of a file
