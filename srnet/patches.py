@@ -29,6 +29,7 @@ _MARGIN = 2  # low-resolution pixels: as far as the kernels of shrinks look acro
 _STEP = 8  # low-resolution pixels between two candidates for the corner of a patch
 _DRAWN = 96  # pictures of text and shapes that patches are cut from
 _DRAWN_SIDE = 3  # spans of a patch
+_FLAT = 256  # pictures of one colour
 _VIVID = 1 / 8  # share of them in colours of which photographs have few
 
 
@@ -49,9 +50,9 @@ class Patches:
     """An endless, reproducible source of batches.
 
     Crops are drawn with a probability proportional to their mean gradient (plus one level),
-    because with uniform crops much of each batch would be sky. A share of the patches may be
-    text and flat shapes (:mod:`srnet.graphics`) instead. Of the patches for ``photo``, the share
-    ``undamaged`` is only shrunk.
+    because with uniform crops much of each batch would be sky. The share ``graphics`` of the
+    patches is text and flat shapes (:mod:`srnet.graphics`) instead, and the share ``flat`` is of
+    one colour each. Of the patches for ``photo``, the share ``undamaged`` is only shrunk.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Patches:
         graphics: float = 0.0,
         device: torch.device | str = "cpu",
         undamaged: float = 0.33,
+        flat: float = 0.0,
     ) -> None:
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self.device = torch.device(device)
@@ -73,10 +75,13 @@ class Patches:
         self._damage = Captured(simulate.damage) if captured else simulate.damage
         self._span = _span(patch, degradation)
         high = _fitting(pictures, scale, patch, degradation)
-        shares = [("photographs", 1 - graphics)] * len(high)
+        shares = [("photographs", 1 - graphics - flat)] * len(high)
         if graphics:
             high += _drawn(_DRAWN_SIDE * self._span * scale)
             shares += [("drawn", graphics)] * (len(high) - len(shares))
+        if flat:
+            high += _flat(self._span * scale)
+            shares += [("flat", flat)] * (len(high) - len(shares))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             detail = list(pool.map(lambda p: _detail(p, scale * _STEP, self._span // _STEP), high))
         self._store = _Store(high, self.device)
@@ -225,6 +230,18 @@ def _drawn(side: int) -> list[Pixels]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seeds = range(_DRAWN)
         return list(pool.map(lambda i: graphics.draw(np.random.default_rng(i), side, side), seeds))
+
+
+def _flat(side: int) -> list[Pixels]:
+    """Pictures of one colour, always the same: half of them with channels at an end or the middle.
+
+    A network of photographs alone gets strong plain colours wrong by some levels, most of all
+    at the corners of the picture.
+    """
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (_FLAT, 3), np.uint8)
+    colours[::2] = rng.choice(np.array([0, 128, 255], np.uint8), (_FLAT // 2, 3))
+    return [np.broadcast_to(colour, (side, side, 3)) for colour in colours]
 
 
 def _detail(picture: Pixels, cell: int, cells: int) -> npt.NDArray[np.float32]:

@@ -31,6 +31,7 @@ class TrainConfig:
     batch: int = 16  # patches an iteration, on each process
     patch: int = 48  # low-resolution pixels each way
     graphics: float = 0.0  # share of the patches that are drawn text and shapes
+    flat: float = 0.0  # share of the patches that are of one colour
     undamaged: float = 0.33  # share of the patches of ``photo`` that are only shrunk
 
     loss: Literal["l1", "psnr"] = "l1"  # see srnet/losses.py
@@ -62,9 +63,14 @@ class TrainConfig:
             raise OptionError(f"lr must be a number above 0, not {self.lr:g}")
         if not 0 <= self.seed < 2**63:
             raise OptionError(f"seed must be a whole number from 0 on, not {self.seed}")
-        for field in ("graphics", "undamaged"):
+        for field in ("graphics", "flat", "undamaged"):
             if not 0 <= getattr(self, field) <= 1:
                 raise OptionError(f"{field} must be between 0 and 1, not {getattr(self, field)}")
+        if self.graphics + self.flat > 1:
+            raise OptionError(
+                "graphics and flat are shares of the same patches: "
+                f"together at most 1, not {self.graphics + self.flat:g}"
+            )
 
 
 def consistent(output: Path, degradation: str) -> bool:

@@ -90,6 +90,16 @@ def test_the_share_of_drawn_patches(rng: np.random.Generator) -> None:
         assert least <= drawn <= most
 
 
+@pytest.mark.parametrize("degradation", ["clean", "photo"])
+def test_the_share_of_patches_of_one_colour(rng: np.random.Generator, degradation: str) -> None:
+    noise = [rng.integers(0, 256, (120, 160, 3), np.uint8)]
+    for share, least, most in ((0.0, 0, 0), (0.25, 30, 70), (1.0, 200, 200)):
+        batch = draw(Patches(noise, 2, 16, 200, degradation, 0, flat=share))
+        flat = [high[0, 0] for high in batch.high if (high == high[0, 0]).all()]
+        assert least <= len(flat) <= most
+        assert len(np.unique(flat, axis=0)) >= len(flat) // 3
+
+
 def test_the_share_of_undamaged_patches(rng: np.random.Generator) -> None:
     for share, least, most in ((0.0, 0, 12), (0.5, 35, 75), (1.0, 100, 100)):  # some are flat
         batch = draw(patches(rng, "photo", patch=16, batch=100, undamaged=share))

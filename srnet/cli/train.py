@@ -41,6 +41,9 @@ def train(
     graphics: Annotated[
         float, option("SHARE", "Part of the patches that are drawn text and shapes, 0 to 1.")
     ] = 0.0,
+    flat: Annotated[
+        float, option("SHARE", "Part of the patches that are of one colour each, 0 to 1.")
+    ] = 0.0,
     undamaged: Annotated[
         float | None,
         option("SHARE", "Part of the patches of photo that are only shrunk, 0 to 1; default 0.33."),
@@ -105,6 +108,7 @@ def train(
         batch=batch,
         patch=patch,
         graphics=graphics,
+        flat=flat,
         undamaged=TrainConfig.undamaged if undamaged is None else undamaged,
         loss=loss,  # type: ignore[arg-type]
         optimizer=optimizer,  # type: ignore[arg-type]

@@ -140,6 +140,7 @@ def _patches(run: Run, pictures: list[Pixels]) -> Patches:
         config.graphics,
         run.device,
         config.undamaged,
+        config.flat,
     )
 
 
