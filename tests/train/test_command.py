@@ -111,3 +111,14 @@ def test_undamaged_is_for_photo(
         assert "--undamaged is for --degradation photo" in capsys.readouterr().err
     else:
         assert card().training.settings["undamaged"] == 0.5
+
+
+def test_shares_of_patches_are_at_most_all(
+    train: Train, card: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--flat", "1.5") == 2
+    assert "flat must be between 0 and 1, not 1.5" in capsys.readouterr().err
+    assert train("--graphics", "0.6", "--flat", "0.5") == 2
+    assert "together at most 1, not 1.1" in capsys.readouterr().err
+    assert train("--graphics", "0.5", "--flat", "0.5") == 0
+    assert card().training.settings["flat"] == 0.5
