@@ -20,12 +20,14 @@ demo: .venv/installed
 		--overwrite -o demo/side-by-side.png
 	@echo "Look at demo/side-by-side.png: bicubic, ours, and what was added."
 
+# Otherwise every process that a test starts compiles the package again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/tested
 	$(MAKE) --no-print-directory check
 # Threads that wait shall not spin, and keep their cores from the other processes.
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile \
 		-m 'not slow and not gpu and not alone'
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 check: .venv/tested
 	$(BIN)/ruff check

@@ -242,7 +242,8 @@ class TorchEngine(LocalEngine):
 
         self._place = best_device(self._device)
         self._dtype = best_dtype(self._place, self._precision)
-        net = folded(load(self._weights)[0], fine=self._dtype != torch.float32)
+        coarse = self._dtype != torch.float32
+        net = folded(load(self._weights)[0], fine=coarse, joined=coarse)
         self._net = net.to(self._place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._net.requires_grad_(False)
         self.dtype = str(self._dtype).removeprefix("torch.")

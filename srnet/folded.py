@@ -7,6 +7,8 @@ Nearly half of the squared error of bfloat16 came from inside the first block (o
 photographs), most of that from a few of its channels, large ones that nearly cancel. With ``fine``
 those channels go on as two numbers, steps of 1/64 and what is left: together good to 2 ** -16.
 :mod:`srnet.basis` puts them first. The second convolution reads both, so that nothing else changes.
+It is two convolutions and a sum where the runtime rounds after the sum (OpenVINO), and one where
+it would round each term too (PyTorch; ``joined``).
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ def fine_channels(width: int) -> int:
     return 0 if width < _WIDE else width // 2 - 2
 
 
-def folded(net: SRNet, fine: bool = False) -> SRNet:
+def folded(net: SRNet, fine: bool = False, joined: bool = False) -> SRNet:
     """An equal network, faster; with ``fine`` it loses less where the rest is rounded."""
-    return Folded(net, fine) if net.config.blocks else net
+    return Folded(net, fine, joined) if net.config.blocks else net
 
 
 class Folded(SRNet):
@@ -42,15 +44,19 @@ class Folded(SRNet):
     bias: Tensor
     side: Tensor
 
-    def __init__(self, net: SRNet, fine: bool) -> None:
+    def __init__(self, net: SRNet, fine: bool, joined: bool = False) -> None:
         super().__init__(net.config)
         self.load_state_dict(net.state_dict())
         self.requires_grad_(False)
         self.fine = fine_channels(net.config.features) if fine else 0
+        self.joined = joined
         kernel, bias = _in_one(self.head, self.first.conv1)
         self.register_buffer("kernel", kernel, persistent=False)  # (features, 3, 5, 5)
         self.register_buffer("bias", bias, persistent=False)
-        self.register_buffer("side", self._side(), persistent=False)
+        side, rest = self._side(), self.first.conv2.weight[:, self.fine :]
+        if joined:
+            side = torch.cat((side, rest), dim=1)
+        self.register_buffer("side", side, persistent=False)
 
     def _side(self) -> Tensor:
         """What reads pixels, one, and the fine channels in two parts: the shortcut is in it.
@@ -75,6 +81,9 @@ class Folded(SRNet):
         shallow = self.head(pixels)
         if not fine:
             return self.finished(shallow, first.closed(shallow, inner))
+        if self.joined:
+            read = torch.cat((side, inner), dim=1)
+            return self.finished(shallow, F.conv2d(read, self.side, first.conv2.bias, padding=1))
         rest = F.conv2d(inner, first.conv2.weight[:, fine:], first.conv2.bias, padding=1)
         return self.finished(shallow, F.conv2d(side, self.side, padding=1) + rest)
 

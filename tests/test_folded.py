@@ -52,7 +52,7 @@ def lost(net: SRNet, exact: SRNet) -> float:
     return float((found - exact.phases(X)).square().mean().sqrt())
 
 
-@pytest.mark.parametrize("fine", [False, True])
+@pytest.mark.parametrize(("fine", "joined"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -68,9 +68,11 @@ def lost(net: SRNet, exact: SRNet) -> float:
     ],
 )
 @pytest.mark.parametrize("size", [(9, 11), (1, 1), (1, 7)])
-def test_it_is_equal(fine: bool, changes: dict[str, object], size: tuple[int, int]) -> None:
+def test_it_is_equal(
+    fine: bool, joined: bool, changes: dict[str, object], size: tuple[int, int]
+) -> None:
     net, x = network(**changes), torch.rand(2, 3, *size)
-    torch.testing.assert_close(folded(net, fine)(x), net(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(folded(net, fine, joined)(x), net(x), rtol=1e-5, atol=1e-5)
 
 
 def test_only_pixels_are_padded() -> None:
@@ -88,7 +90,9 @@ def test_less_is_lost_where_it_counts() -> None:
     torch.testing.assert_close(first(X), net(X), rtol=1e-4, atol=1e-4)
     moved = first.first.conv2.weight[:, :2].mean(0).abs()
     assert (moved.sum((1, 2)) > 20).all()  # the two large ones
-    assert lost(folded(first, fine=True), net) < 0.3 * lost(net, net)
+    apart, joined = (lost(folded(first, True, j), net) for j in (False, True))
+    assert apart < 0.3 * lost(net, net)
+    assert joined < 0.95 * apart  # one rounding less
 
 
 def test_fine_channels_make_as_many_as_others_read() -> None:
@@ -106,7 +110,7 @@ def test_pytorch_runs_it(tmp_path: Path, precision: str) -> None:
     weights.save(file, net, replace(tiny_card(2), net=net.config, halo=net.config.halo))
     engine = TorchEngine(file, "cpu", precision)
     found = next(engine.run([X.permute(0, 2, 3, 1).numpy().copy()]))
-    kept = folded(net, fine=precision == "bfloat16")
+    kept = folded(net, *[precision == "bfloat16"] * 2)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         expected = kept.to(memory_format=torch.channels_last)(X)  # type: ignore[call-overload]
     np.testing.assert_allclose(found, expected.permute(0, 2, 3, 1), atol=1e-6)

@@ -69,7 +69,7 @@ def saved(pil: PIL.Image.Image, kind: str, frames: int) -> bytes:
 def test_what_becomes_of_a_file(
     fake_engine: type, mode: str, kind: str, frames: int, result: tuple[str, int, int]
 ) -> None:
-    """The table of the README."""
+    """The table of the page on files."""
     plain = PIL.Image.effect_noise((20, 16), 80).convert("RGB")
     pil = PIL.Image.new("LAB", (20, 16), (99, 9, 9)) if mode == "LAB" else plain.convert(mode)
     found = decode(Upscaler([fake_engine()])(saved(pil, kind, frames)))
