@@ -85,12 +85,12 @@ JUNK = {
 
 @pytest.mark.parametrize("kind", JUNK)
 def test_bombs_and_endless_junk_end_soon(kind, tmp_path):
-    start = time.process_time()  # other work on the machine does not count
+    start = time.monotonic()
     assert isinstance(refusal(JUNK[kind]), DecodeError)
     (tmp_path / "junk").write_bytes(JUNK[kind])
     with suppress(DecodeError):
         read_size(tmp_path / "junk")
-    assert time.process_time() - start < 3
+    assert time.monotonic() - start < 3
 
 
 def test_a_tile_may_be_larger_than_a_small_picture():
