@@ -238,12 +238,16 @@ class TorchEngine(LocalEngine):
     def _load(self) -> None:
         import torch
 
+        from srnet import fused
         from srnet.folded import folded
 
         self._place = best_device(self._device)
         self._dtype = best_dtype(self._place, self._precision)
-        coarse = self._dtype != torch.float32
-        net = folded(load(self._weights)[0], fine=coarse, joined=coarse)
+        net, coarse = load(self._weights)[0], self._dtype != torch.float32
+        if fused.fits(net.config, self._place, self._dtype):
+            net = fused.Fused(net, self._dtype)
+        else:
+            net = folded(net, fine=coarse, joined=coarse)
         self._net = net.to(self._place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._net.requires_grad_(False)
         self.dtype = str(self._dtype).removeprefix("torch.")

@@ -29,8 +29,10 @@ SIZES = {  # name: (features, blocks); parameters at x4
     "large": (96, 20),  # 3.5 M, for a GPU
 }
 
+LEAK = 0.1  # slope of leaky ReLU below zero
+
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
-    "leaky_relu": lambda: nn.LeakyReLU(0.1),
+    "leaky_relu": lambda: nn.LeakyReLU(LEAK),
     "relu": nn.ReLU,
     "silu": nn.SiLU,
     "prelu": nn.PReLU,

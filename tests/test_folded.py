@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from srnet import basis, weights
+from srnet import basis, fused, weights
 from srnet.card import NetConfig
 from srnet.engine import TorchEngine
 from srnet.folded import Folded, fine_channels, folded
@@ -104,7 +104,8 @@ def test_fine_channels_make_as_many_as_others_read() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_pytorch_runs_it(tmp_path: Path, precision: str) -> None:
+def test_pytorch_runs_it(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "fits", lambda *_: False)  # as on other processors
     net = delicate()
     file = tmp_path / "tiny-x2.safetensors"
     weights.save(file, net, replace(tiny_card(2), net=net.config, halo=net.config.halo))

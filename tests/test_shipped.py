@@ -167,8 +167,11 @@ def test_int8_loses_at_most_a_twentieth_of_a_decibel(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(BENCH is None, reason="set SRNET_BENCH to the folder with Set5 and Set14")
-def test_bfloat16_is_close_on_set14(name: str) -> None:
-    exact, coarse = (load(name, engine="openvino", precision=p) for p in ("float32", "bfloat16"))
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_is_close_on_set14(name: str, engine: str) -> None:
+    exact, coarse = (
+        load(name, engine=engine, device="cpu", precision=p) for p in ("float32", "bfloat16")
+    )
     (scale,) = exact.engines
     counts = np.zeros(256, int)
     for pair in pairs(Path(str(BENCH)) / "Set14", scale, degrade.clean):

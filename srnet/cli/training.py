@@ -40,10 +40,11 @@ def carry_out(config: TrainConfig, places: Places, licence: str | None) -> None:
         Exit: it was stopped, with the code for that.
         SRNetError: the folders, the weights to start from, or the checkpoint cannot be used.
     """
-    from srnet.device import distributed
+    from srnet.device import distributed, keep_freed_memory
     from srnet.train import Run
     from srnet.weights import record
 
+    keep_freed_memory()
     output = places.output
     with distributed(config.device):
         run = Run(config, places.start)
