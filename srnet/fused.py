@@ -9,8 +9,10 @@ stay in float32. In float32 the results are the same.
 from __future__ import annotations
 
 import platform
+from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srnet.card import Activation, NetConfig
@@ -30,10 +32,23 @@ def fits(config: NetConfig, device: torch.device, dtype: torch.dtype) -> bool:
         return False
     if not config.blocks or config.shortcut != "identity" or config.activation not in _POST:
         return False
-    names = ("_convolution_pointwise", "_convolution_pointwise_", "_is_mkldnn_bf16_supported")
-    if not all(hasattr(torch.ops.mkldnn, name) for name in names):  # a build without oneDNN
+    return _work(dtype)
+
+
+@cache
+def _work(dtype: torch.dtype) -> bool:
+    """Whether the operations are there and do what they should: no promise of PyTorch's."""
+    ramp = torch.linspace(-1, 1, 2 * 9).to(dtype)
+    x = ramp[:8].reshape(1, 2, 2, 2).contiguous(memory_format=torch.channels_last)
+    kernel = ramp.reshape(1, 2, 3, 3).repeat(2, 1, 1, 1)
+    try:
+        inside = _pointwise(x, kernel, None, _POST["leaky_relu"])
+        total = _plus(x, kernel, None, x.clone())
+    except (AttributeError, RuntimeError, TypeError):  # no oneDNN, no bfloat16, other arguments
         return False
-    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    expected = F.conv2d(x.float(), kernel.float(), padding=1)
+    pairs = ((inside, F.leaky_relu(expected, LEAK)), (total, expected + x.float()))
+    return all(torch.allclose(a.float(), b, rtol=0.01, atol=0.01) for a, b in pairs)
 
 
 class Fused(Folded):
@@ -91,9 +106,12 @@ def _pointwise(x: Tensor, kernel: Tensor, bias: Tensor | None, post: _Post) -> T
 
 
 def _added(x: Tensor, conv: nn.Conv2d, to: Tensor) -> Tensor:
-    """``to`` plus the convolution of ``x``, in the place of ``to``."""
+    return _plus(x, conv.weight, conv.bias, to)
+
+
+def _plus(x: Tensor, kernel: Tensor, bias: Tensor | None, to: Tensor) -> Tensor:
+    """``to`` plus a convolution that keeps the size, in the place of ``to``."""
+    edge = [kernel.shape[-1] // 2] * 2
     run = torch.ops.mkldnn._convolution_pointwise_.binary
-    found: Tensor = run(
-        to, x, conv.weight, conv.bias, [1, 1], _ONES, _ONES, 1, "add", 1, None, [], None
-    )
+    found: Tensor = run(to, x, kernel, bias, edge, _ONES, _ONES, 1, "add", 1, None, [], None)
     return found

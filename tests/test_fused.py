@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,8 +88,29 @@ def test_other_machines_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patch:
         patch.setattr(fused.platform, "machine", lambda: "aarch64")
         assert not fits(config, CPU, torch.float32)
-    monkeypatch.setattr(fused.torch.ops, "mkldnn", SimpleNamespace())
-    assert not fits(config, CPU, torch.float32)
+    assert fits(config, CPU, torch.float32)
+
+
+def _removed(*_: object) -> None:
+    raise AttributeError("no such operation")
+
+
+def _wrong(x: torch.Tensor, *_: object) -> torch.Tensor:
+    return x.clone()
+
+
+@here
+@pytest.mark.parametrize("operation", ["_pointwise", "_plus"])
+@pytest.mark.parametrize("instead", [_removed, _wrong])
+def test_operations_that_changed_are_not_used(
+    operation: str, instead: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused._work.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(fused, operation, instead)
+        assert not fits(NetConfig(2, 64, 2), CPU, torch.float32)
+    fused._work.cache_clear()
+    assert fits(NetConfig(2, 64, 2), CPU, torch.float32)
 
 
 @here
