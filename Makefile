@@ -24,8 +24,9 @@ demo: .venv/installed
 test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/tested
 	$(MAKE) --no-print-directory check
-# Threads that wait shall not spin, and keep their cores from the other processes.
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile \
+# A thread for each process, or they take the cores from each other; where tests ask for more, those
+# that wait shall not spin. What is run alone has all threads.
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile \
 		-m 'not slow and not gpu and not alone'
 	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 

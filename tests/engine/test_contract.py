@@ -19,6 +19,8 @@ from srnet.weights import save
 from tests.conftest import tiny_card
 from tests.engine.support import Kind, Made
 
+pytestmark = pytest.mark.alone  # with as many threads as users have
+
 
 def test_results_come_lazily_and_in_order(engine: Made) -> None:
     asked = []
