@@ -21,7 +21,7 @@ from server.service import Service
 from server.settings import Settings
 from srnet import product, weights
 from srnet.engine import Turnstile
-from srnet.errors import WeightsError
+from srnet.errors import OptionError, WeightsError
 from srnet.upscaler import Upscaler
 
 DESCRIPTION = (
@@ -92,8 +92,12 @@ def load(settings: Settings) -> dict[str, Upscaler]:
             "no weights came with srnet: set SRNET_MODELS to the path of a .safetensors file"
         )
     turnstile = Turnstile()
-    return {
-        Path(name).stem if name.endswith(".safetensors") else name: product.load(
+    upscalers: dict[str, Upscaler] = {}
+    for name in names:
+        called = Path(name).stem if name.endswith(".safetensors") else name
+        if called in upscalers:
+            raise OptionError(f"SRNET_MODELS has {called} twice: give one of them another name")
+        upscalers[called] = product.load(
             name,
             device=settings.device,
             precision=settings.precision,
@@ -101,5 +105,4 @@ def load(settings: Settings) -> dict[str, Upscaler]:
             turnstile=turnstile,
             tile=settings.tile,
         )
-        for name in names
-    }
+    return upscalers

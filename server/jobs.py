@@ -32,7 +32,7 @@ class Jobs:
         self._service = service
         self._settings = service.settings
         self._line = line
-        self._making = asyncio.Lock()
+        self._making = asyncio.Lock()  # so that two requests with one key make one job
         self._streams, self._most_streams = 0, room.streams(service.settings)
 
     def check(self) -> None:
@@ -68,36 +68,53 @@ class Jobs:
             SRNetError: what would fail anyway.
         """
         request = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
-        async with self._making:  # so that two requests with one key make one job
-            if key is not None:
-                known = await self._line.on_disk(self._line.store.with_key, owner, key)
-                if known is not None and not _worth_again(known):
-                    _check_same(known, request)
-                    return await self.get(known.id, owner)
+        if known := await self._known(owner, key, request):
+            return known
+        self.check()
+        model, task = self._service.task(wishes, upload.blob.read, accept)
+        header = await self._service.inspect(task)  # seconds for some: no others wait for them
+        decided(task, header)
+        job = Job(
+            id=new_id(),
+            owner=owner,
+            key=key,
+            fingerprint=_digest(request),
+            model=model,
+            wishes=wishes.model_dump(exclude_none=True),
+            accept=essence(accept),
+            name=upload.name,
+            input_bytes=upload.blob.size,
+            width=header.width,
+            height=header.height,
+            created=time.time(),
+            request_id=request_id,
+        )
+        async with self._making:
+            if known := await self._known(owner, key, request):  # by a request beside this
+                return known
             self.check()
-            model, task = self._service.task(wishes, upload.blob.read, accept)
-            header = await self._service.inspect(task)
-            decided(task, header)
-            job = Job(
-                id=new_id(),
-                owner=owner,
-                key=key,
-                fingerprint=_digest(request),
-                model=model,
-                wishes=wishes.model_dump(exclude_none=True),
-                accept=essence(accept),
-                name=upload.name,
-                input_bytes=upload.blob.size,
-                width=header.width,
-                height=header.height,
-                created=time.time(),
-                request_id=request_id,
-            )
-            async with self._line.room:
-                await self._line.make_room(upload.blob.size + ROW)
-                await self._line.on_disk(self._write, job, upload)
-            self._line.join(job)
+            await self._add(job, upload)
         return job
+
+    async def _known(self, owner: str, key: str | None, request: str) -> Job | None:
+        """The job that was made with a key, unless it is worth making again.
+
+        Raises:
+            Problem: the key belongs to another request.
+        """
+        if key is None:
+            return None
+        known = await self._line.on_disk(self._line.store.with_key, owner, key)
+        if known is None or _worth_again(known):
+            return None
+        _check_same(known, request)
+        return await self.get(known.id, owner)
+
+    async def _add(self, job: Job, upload: Upload) -> None:
+        async with self._line.room:
+            await self._line.make_room(upload.blob.size + ROW)
+            await self._line.on_disk(self._write, job, upload)
+        self._line.join(job)
 
     def _write(self, job: Job, upload: Upload) -> None:
         """Write the picture, then the row, or nothing: the disk may be full."""
@@ -186,12 +203,12 @@ class Jobs:
         """What is shown of a job, at each change, up to its end; None in long silences."""
         last: dict[str, Any] | None = None
         since = time.monotonic()
+        live = self._line.live.get(job.id)
         while True:
             try:
                 job = await self.get(job.id, owner)
-            except Problem:  # deleted
-                reached = last["progress"] if last else 0.0
-                yield shown(replace(job, state=CANCELLED), reached, None)
+            except Problem:  # deleted, or ended and gone already to make room
+                yield self._last_seen(live.job if live else job, last)
                 return
             now = self.view(job)
             if now != last or time.monotonic() - since > _SILENCE:
@@ -200,6 +217,12 @@ class Jobs:
             if job.ended or self._service.draining:
                 return
             await asyncio.sleep(_EVERY)
+
+    def _last_seen(self, job: Job, last: dict[str, Any] | None) -> dict[str, Any]:
+        """What is shown at the end of a job that is there no more."""
+        if job.ended:
+            return self.view(job)
+        return shown(replace(job, state=CANCELLED), last["progress"] if last else 0.0, None)
 
 
 def _worth_again(job: Job) -> bool:

@@ -38,6 +38,11 @@ class Live:
     late: bool = False
     since: float = field(default_factory=time.perf_counter)  # it waits
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it has not begun."""
+        return self.stop is None
+
     def expire(self) -> None:
         """Its time is over."""
         self.late = True
@@ -103,7 +108,7 @@ class Line:
     @property
     def waiting(self) -> int:
         """How many have not begun."""
-        return sum(live.stop is None for live in self.live.values())
+        return sum(live.waiting for live in self.live.values())
 
     async def on_disk(self, what: Callable[..., T], *values: Any) -> T:
         """Call something that blocks."""
@@ -116,7 +121,7 @@ class Line:
 
     def place(self, job: Job) -> int | None:
         """Its place among those that wait, from 1."""
-        waiting = [key for key, live in self.live.items() if live.stop is None]
+        waiting = [key for key, live in self.live.items() if live.waiting]
         return waiting.index(job.id) + 1 if job.id in waiting else None
 
     def progress(self, job: Job) -> float:
@@ -163,7 +168,7 @@ class Line:
     def _next(self) -> Live | None:
         if self._service.draining:
             return None
-        return next((live for live in self.live.values() if live.stop is None), None)
+        return next((live for live in self.live.values() if live.waiting), None)
 
     async def _begin(self, live: Live) -> bool:
         """Count the attempt on disk, before it is made; whether that could be written."""

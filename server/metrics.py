@@ -56,7 +56,7 @@ class Metrics:
             "srnet_in_progress", "Pictures worked on now.", ["kind"], registry=registry
         )
         self.queue = Gauge("srnet_queue_depth", "Pictures waiting.", ["kind"], registry=registry)
-        self.uploads = Gauge("srnet_uploads", "Uploads being received.", registry=registry)
+        self.uploads = Gauge("srnet_uploads", "Uploads not admitted yet.", registry=registry)
 
     def text(self) -> bytes:
         """The page that Prometheus reads."""

@@ -60,7 +60,7 @@ def _weights(accept: str) -> Mapping[str, float]:
     return weights
 
 
-def disposition(name: str) -> str:
+def _disposition(name: str) -> str:
     """A Content-Disposition for the file ``name``, plain and, after RFC 5987, in full."""
     plain = "".join(c if c.isascii() and c not in '"\\%' else "_" for c in name)
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
@@ -78,6 +78,7 @@ def divided(name: str) -> tuple[str, str]:
 
 
 def picture_headers(
+    name: str,
     model: str,
     origin: tuple[int, int],
     size: tuple[int, int],
@@ -87,9 +88,10 @@ def picture_headers(
     rounded_to_8_bit: bool = False,
     pages_left_out: int = 0,
 ) -> dict[str, str]:
-    """What is told beside a result; sizes are (width, height), ``seconds`` by stage."""
+    """What is told beside the result ``name``; sizes are (width, height), ``seconds`` by stage."""
     timing = ", ".join(f"{stage};dur={1000 * spent:.1f}" for stage, spent in seconds.items())
     headers = {
+        "Content-Disposition": _disposition(name),
         "Server-Timing": timing,
         "X-Model": quote(model),
         "X-Scale": f"{size[0] / origin[0]:.6g}",

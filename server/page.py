@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fastapi.responses import Response
 
+from server.partial import names
+
 WEB = Path(__file__).parent / "web"
 _TYPES: Mapping[str, str] = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
@@ -27,7 +29,6 @@ def file(name: str, known: str | None) -> Response:
     """One of ``NAMES``; 304 where ``known``, an If-None-Match header, has what there is."""
     found = _FILES[name]
     headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-    tags = [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]
-    if found.tag in tags or tags == ["*"]:
+    if names(known or "", found.tag):
         return Response(None, 304, headers)
     return Response(found.content, 200, headers, found.media_type)

@@ -28,7 +28,7 @@ class Part:
         if_none_match: str | None = None,
     ) -> Part:
         """What the headers of a request ask for; a range that cannot be given asks for all."""
-        if _names(if_none_match or "", tag):
+        if names(if_none_match or "", tag):
             return cls(tag, size, 304, 0, 0)
         if if_range in (None, tag):
             start, end = _span(span or "", size)
@@ -47,7 +47,8 @@ class Part:
         return told
 
 
-def _names(listed: str, tag: str) -> bool:
+def names(listed: str, tag: str) -> bool:
+    """Whether an If-None-Match header names an entity tag."""
     return any(one.strip().removeprefix("W/") in (tag, "*") for one in listed[:1000].split(","))
 
 

@@ -13,7 +13,7 @@ from server.blobs import Download
 from server.connected import ClientGone
 from server.events import Events, event, heard
 from server.jobs import Jobs
-from server.negotiate import disposition, picture_headers, result_name
+from server.negotiate import picture_headers, result_name
 from server.openapi import (
     PARTIAL,
     PICTURE_HEADERS,
@@ -116,7 +116,7 @@ JobId = Annotated[str, Path(description="From the answer to POST /v1/jobs.", exa
             "content": {"application/json": {"example": _JOB}},
         },
         **problems(
-            *(kind for kind in REFUSALS if kind not in ("cannot-write", "time-limit")),
+            *(kind for kind in REFUSALS if kind != "time-limit"),
             "too-large-to-keep",
             "key-reused",
         ),
@@ -146,11 +146,12 @@ async def create(
     if idempotency_key is None:
         jobs.check()
     service.check_wishes(wishes)  # all that can be refused before the upload, is
-    upload = await service.receive(request, jobs.limit())
-    try:
-        job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
-    finally:
-        upload.blob.discard()
+    with service.uploads.place():
+        upload = await service.uploads.receive(request, jobs.limit())
+        try:
+            job = await jobs.create(upload, wishes, accept, caller, idempotency_key, request_id)
+        finally:
+            upload.blob.discard()
     if idempotency_key is None and await request.is_disconnected():
         await jobs.delete(job.id, caller)  # nobody was told its id, or could learn it
         raise ClientGone
@@ -252,7 +253,9 @@ async def result(
     job = await jobs.result(job_id, caller)
     made = job.output or {}
     size, origin = (made["width"], made["height"]), (job.width, job.height)
+    kind = FORMATS[made["format"]]
     headers = picture_headers(
+        result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}"),
         job.model,
         origin,
         size,
@@ -261,9 +264,6 @@ async def result(
         rounded_to_8_bit=made.get("rounded_to_8_bit", False),
         pages_left_out=made.get("pages_left_out", 0),
     )
-    kind = FORMATS[made["format"]]
-    name = result_name(job.name, f"_x{size[0] / origin[0]:.3g}{kind.suffix}")
-    headers["Content-Disposition"] = disposition(name)
     part = Part.asked(f'"{job.id}"', job.bytes, span, if_range, if_none_match)
     headers |= part.headers
     if part.status == 304:

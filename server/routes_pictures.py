@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from server.auth import Caller
 from server.blobs import CHUNK, Download
 from server.connected import while_connected
-from server.negotiate import disposition, picture_headers, result_name
+from server.negotiate import picture_headers, result_name
 from server.openapi import PICTURE_HEADERS, REFUSALS, pictures, problems, takes_picture
 from server.query import Accepted, Wished, Wishes
 from server.service import Service, service_of
@@ -69,26 +69,31 @@ async def _respond(
     service.check_open()
     service.gate.check()
     service.check_wishes(wishes)  # all that can be refused before the upload, is
-    upload = await service.receive(request)
-    try:
-        model, task = service.task(wishes, upload.blob.read, accept, max_megapixels)
-        doing = _do(service, task, functools.partial(work, task))
-        result = await while_connected(request, doing, service.settings.time_limit)
-    finally:
-        upload.blob.discard()
+    with service.uploads.place() as place:
+        upload = await service.uploads.receive(request)
+        try:
+            model, task = service.task(wishes, upload.blob.read, accept, max_megapixels)
+            doing = _do(service, task, functools.partial(work, task), place.close)
+            result = await while_connected(request, doing, service.settings.time_limit)
+        finally:
+            upload.blob.discard()
     ending = "_residual" if work is show_residual else f"_x{result.scale:.3g}"
     return await deliver(result, result_name(upload.name, ending + result.suffix), model)
 
 
-async def _do(service: Service, task: Task, work: Callable[[Stop], Result]) -> Result:
+async def _do(
+    service: Service, task: Task, work: Callable[[Stop], Result], admitted: Callable[[], None]
+) -> Result:
     if service.gate.full:  # what cannot be done need not wait to be told so
         await service.inspect(task)
+    admitted()  # perform enters the gate before anything else happens in this loop
     return await service.perform(work)
 
 
 async def deliver(result: Result, name: str, model: str) -> Response:
     """The response with a picture; its file is removed before."""
     headers = picture_headers(
+        name,
         model,
         result.origin,
         result.size,
@@ -96,7 +101,6 @@ async def deliver(result: Result, name: str, model: str) -> Response:
         result.seconds,
         **result.lacks,
     )
-    headers["Content-Disposition"] = disposition(name)
     if result.blob.content is not None and result.blob.size <= CHUNK:  # half a millisecond less
         return Response(result.blob.content, 200, headers, result.media_type)
     headers["Content-Length"] = str(result.blob.size)

@@ -26,7 +26,7 @@ from server.metrics import Metrics
 from server.problems import Problem, shutting_down
 from server.query import Wishes, chosen
 from server.settings import MEGA, Settings
-from server.upload import Limit, Upload, receive
+from server.upload import Uploads
 from server.work import Result, Stop, Task, inspect
 from srnet.errors import Cancelled, SRNetError
 from srnet.image import Header
@@ -48,10 +48,10 @@ class Service:
         self.metrics = Metrics()
         self.gate = Gate(settings.running, settings.waiting)
         self.spool = settings.data_dir / folders.SPOOL
+        self.uploads = Uploads(settings, self.spool)
         self.opened = asyncio.Event()  # once the models are loaded
         self.failure: Exception | None = None  # why they cannot be
         self.ending = Ending(settings.grace_seconds)
-        self._uploads = 0
         self._worked = False  # since memory was trimmed
         self._active: dict[Stop, Future[Any]] = {}
         self._pool = ThreadPoolExecutor(
@@ -64,7 +64,7 @@ class Service:
     def _watch(self) -> None:
         self.metrics.in_progress.labels("requests").set_function(lambda: self.gate.running)
         self.metrics.queue.labels("requests").set_function(lambda: self.gate.waiting)
-        self.metrics.uploads.set_function(lambda: self._uploads)
+        self.metrics.uploads.set_function(lambda: self.uploads.count)
 
     async def start(self) -> None:
         """Make the folders, and load the weights while the service answers already."""
@@ -177,20 +177,6 @@ class Service:
         limit = int(min(self.settings.max_megapixels, max_megapixels) * MEGA)
         options = wishes.options(upscaler.options, limit)
         return model, Task(upscaler, options, data, accept, self.spool)
-
-    async def receive(self, request: Request, *limits: Limit) -> Upload:
-        """The picture in the body of a request; ``limits`` are beside those of the settings.
-
-        Raises:
-            Problem: see :func:`server.upload.receive`; or too many uploads at once.
-        """
-        if self._uploads >= self.settings.uploads:
-            raise Problem("busy", "Too many uploads at once: try again soon.", retry_after=2)
-        self._uploads += 1
-        try:
-            return await receive(request, self.settings, self.spool, *limits)
-        finally:
-            self._uploads -= 1
 
     async def inspect(self, task: Task) -> Header:
         """Refuse a picture by its header; few are looked at at once, as memory is bounded.

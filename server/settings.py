@@ -173,6 +173,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"has origins such as https://pictures.example, not {origin}")
         return tuple(plain_origin(origin) for origin in value)
 
+    @field_validator("host")
+    @classmethod
+    def _is_told(cls, value: str) -> str:
+        if not value:  # of "$HOST" that nobody set: to a socket it would be every address
+            raise ValueError("is an address to listen on, such as 127.0.0.1")
+        return value
+
     @field_validator("port", mode="before")
     @classmethod
     def _not_a_link(cls, value: Any) -> Any:

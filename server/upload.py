@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -42,25 +43,52 @@ class Limit:
     problem: Problem
 
 
-async def receive(request: Request, settings: Settings, folder: Path, *more: Limit) -> Upload:
-    """Read the body of a request, which the limits in ``more`` bound too.
+class Uploads:
+    """Pictures that come in, so many at once. Used from the event loop only."""
 
-    Raises:
-        Problem: too large, too slow, malformed, empty.
-    """
-    sink = _Sink((_most(settings.max_upload), *more), folder)
-    try:
-        return await asyncio.wait_for(_read(request, sink), settings.upload_seconds)
-    except (TimeoutError, asyncio.TimeoutError) as error:
-        sink.drop()
-        raise Problem(
-            "upload-too-slow",
-            f"The picture did not arrive within {settings.upload_seconds:g} s: "
-            "send a smaller file, or use a faster connection.",
-        ) from error
-    except BaseException:
-        sink.drop()
-        raise
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self.count = 0
+
+    def place(self) -> ExitStack:
+        """A place for a picture from its first byte until it is admitted elsewhere, or gone.
+
+        It is given back by ``close``, or at the end of a ``with`` block.
+
+        Raises:
+            Problem: there is none.
+        """
+        if self.count >= self._settings.uploads:
+            raise Problem("busy", "Too many uploads at once: try again soon.", retry_after=2)
+        self.count += 1
+        place = ExitStack()
+        place.callback(self._free)
+        return place
+
+    def _free(self) -> None:
+        self.count -= 1
+
+    async def receive(self, request: Request, *more: Limit) -> Upload:
+        """Read the body of a request, which the limits in ``more`` bound too.
+
+        Raises:
+            Problem: too large, too slow, malformed, empty.
+        """
+        sink = _Sink((_most(self._settings.max_upload), *more), self._folder)
+        seconds = self._settings.upload_seconds
+        try:
+            return await asyncio.wait_for(_read(request, sink), seconds)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            sink.drop()
+            raise Problem(
+                "upload-too-slow",
+                f"The picture did not arrive within {seconds:g} s: "
+                "send a smaller file, or use a faster connection.",
+            ) from error
+        except BaseException:
+            sink.drop()
+            raise
 
 
 async def _read(request: Request, sink: _Sink) -> Upload:

@@ -12,9 +12,11 @@ from srnet.notes import MOST as MOST_TEXT
 from srnet.notes import MOST_TEXTS, RAW, raw_profile
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
-_MOST_CHUNKS = 1_000_000  # in a gigabyte, made as usual, are 130,000
+_MOST_CHUNKS = 300_000  # in a gigabyte, made as usual, are 130,000
+_MOST_BESIDE = 10_000  # that hold no pixels; Pillow takes seconds for a million
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33
+_PIXELS = (b"IDAT", b"fdAT", b"fcTL")
 _MOST_DAMAGED = 8  # packed texts that break off
 _MOST_PACKED = 50  # that Pillow is given
 _XMP = PNG_KEYWORD + b"\0"
@@ -107,9 +109,15 @@ def lean(data: bytes) -> bytes:
     """The same file, a PNG without packed texts if it has more than anybody writes.
 
     Pillow unpacks each of them, and megabytes for nothing where they break off late.
+    ``ValueError`` where there are absurdly many chunks beside those of the pixels.
     """
     found = chunks(data) if data.startswith(SIGNATURE) else ()
-    packed = [(a, b) for kind, a, b in found if kind in (b"zTXt", b"iTXt")]
+    packed = []
+    for count, (kind, a, b) in enumerate(each for each in found if each[0] not in _PIXELS):
+        if count == _MOST_BESIDE:
+            raise ValueError("made of absurdly many parts")
+        if kind in (b"zTXt", b"iTXt"):
+            packed.append((a, b))
     if len(packed) <= _MOST_PACKED:
         return data
     starts, ends = zip(*packed, strict=True)

@@ -71,6 +71,7 @@ JUNK = {
     "profile bomb": png(1, 1, chunk(b"iCCP", b"x\0\0" + BOMB), chunk(b"IDAT", b"")),
     "text bomb": png(1, 1, *[chunk(b"zTXt", b"x\0\0" + BOMB)] * 9, chunk(b"IDAT", b"")),
     "empty PNG chunks": png(1, 1, *[chunk(b"teST", b"")] * 300_000),
+    "millions of empty PNG chunks": png(1, 1, chunk(b"teST", b"") * 4_000_000),
     "JPEG of nothing": b"\xff\xd8\xff" + bytes(5_000_000),
     "JPEG of markers": b"\xff\xd8" + b"\xff\xe1\0\2" * 1_000_000,
     "GIF of nothing": b"GIF89a\1\0\1\0\0\0\0" + bytes(5_000_000),

@@ -20,8 +20,9 @@ def names(file: str) -> set[str]:
 
 def test_all_that_the_image_installs_is_pinned() -> None:
     tomllib = pytest.importorskip("tomllib")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["serve"]
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, build = told["project"], told["build-system"]["requires"]
+    wanted = build + project["dependencies"] + project["optional-dependencies"]["serve"]
     direct = {re.split(r"[<>=]", requirement)[0] for requirement in wanted}
     assert direct <= names("constraints.txt") | names(".ci/image-constraints.txt")
     assert not names("constraints.txt") & names(".ci/image-constraints.txt")

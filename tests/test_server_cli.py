@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from pydantic import ValidationError
 from server.main import _something_was_left
 from server.settings import Settings
 from srnet.cli import main
-from tests.serving import served
+from srnet.weights import find_one
+from tests.serving import in_thread, served
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +174,32 @@ def test_a_system_that_lacks_what_it_needs_is_told_so(monkeypatch, capsys, tmp_p
     monkeypatch.setitem(sys.modules, "fcntl", None)
     assert main(["serve", "--port", "0"]) == 2
     assert "runs on Linux and macOS, or in the container (fcntl" in capsys.readouterr().err
+
+
+def test_health_of_what_is_no_such_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            client, _ = other.accept()
+            with client:
+                client.sendall(b"220 mail.example ready\r\n")
+                client.recv(1000)
+
+        in_thread(answer)
+        code, said = health("--port", str(other.getsockname()[1]))
+    assert (code, said.count("\n")) == (1, 1)
+    assert "does not answer" in said
+    assert "does not answer" in health("--host", "a..b")[1]
+
+
+def test_empty_address_is_not_every_address(capsys) -> None:
+    assert main(["serve", "--host", ""]) == 2
+    assert "--host" in capsys.readouterr().err
+
+
+def test_models_of_one_name_are_refused(tmp_path: Path, capsys, monkeypatch) -> None:
+    here = find_one("fast-x2")
+    there = shutil.copy(here, tmp_path)
+    monkeypatch.setenv("SRNET_MODELS", f"{here},{there}")
+    assert main(["serve"]) == 2
+    assert "fast-x2 twice" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -49,3 +50,15 @@ def test_who_did_not_hear_the_end_is_told_what_is_new(server: Served) -> None:
         server.engine.let_go()
         last = [line for line in lines if line.startswith("data: ")][-1]
     assert json.loads(last[6:])["state"] == "done"
+
+
+def test_job_that_ended_and_is_gone_was_not_cancelled(tmp_path: Path) -> None:
+    with served(tmp_path, keep_seconds=0.001) as server:
+        server.engine.hold()
+        job = location(server.client.post("/v1/jobs", content=picture(60, 60)))
+        with server.client.stream("GET", f"{job}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id: ")
+            server.engine.let_go()
+            assert [line for line in lines if line.startswith("id: ")][-1] == "id: done"
+        assert server.client.get(job).status_code == 404

@@ -253,7 +253,7 @@ def test_too_many_uploads_at_once(tmp_path) -> None:
     with served(tmp_path, uploads=1) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(b"POST /v1/upscale HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
-            until(lambda: server.service._uploads == 1)
+            until(lambda: server.service.uploads.count == 1)
             problem(server.client.post("/v1/upscale", content=picture()), 503, "busy")
-        until(lambda: server.service._uploads == 0)
+        until(lambda: server.service.uploads.count == 0)
         assert server.client.post("/v1/upscale", content=picture()).is_success

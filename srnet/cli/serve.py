@@ -83,7 +83,7 @@ def _wrong(item: Mapping[str, Any], given: Mapping[str, Any]) -> str:
         item["msg"].removeprefix("Input ").removeprefix("Value error, "),
     )
     if name.lower() in given:
-        return f"--{name.lower()} {message}, not {item['input']}"
+        return f"--{name.lower()} {message}, not {item['input']!r}"
     return f"SRNET_{name} {message}"
 
 
@@ -118,6 +118,7 @@ def health(
 
     Exit code 0 if so, else 1.
     """
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -132,7 +133,7 @@ def health(
             tell(answer.read(100).decode("ascii", "replace").strip())
     except urllib.error.HTTPError as error:
         raise SRNetError(f"the service is not ready (status {error.code})") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # or it is another one
         raise SRNetError(f"the service does not answer on {host} port {number}") from error
 
 
