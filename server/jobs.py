@@ -35,12 +35,16 @@ class Jobs:
         self._making = asyncio.Lock()  # so that two requests with one key make one job
         self._streams, self._most_streams = 0, room.streams(service.settings)
 
-    def check(self) -> None:
-        """Refuse if the line is full.
+    async def check(self, owner: str, key: str | None) -> None:
+        """Refuse if the line is full, unless a job was made with that key already.
 
         Raises:
             Problem: ``queue-full``.
         """
+        if key is None or await self._line.on_disk(self._line.store.with_key, owner, key) is None:
+            self._check_line()
+
+    def _check_line(self) -> None:
         if self._line.waiting >= self._settings.jobs_waiting:
             detail = f"{waiting(self._line.waiting, 'job')} already: try again later."
             raise Problem("queue-full", detail, retry_after=30)
@@ -70,7 +74,7 @@ class Jobs:
         request = f"{upload.sha256} {wishes.model_dump_json()} {accept}"
         if known := await self._known(owner, key, request):
             return known
-        self.check()
+        self._check_line()
         model, task = self._service.task(wishes, upload.blob.read, accept)
         header = await self._service.inspect(task)  # seconds for some: no others wait for them
         decided(task, header)
@@ -92,7 +96,7 @@ class Jobs:
         async with self._making:
             if known := await self._known(owner, key, request):  # by a request beside this
                 return known
-            self.check()
+            self._check_line()
             await self._add(job, upload)
         return job
 

@@ -143,8 +143,7 @@ async def create(
     service, jobs = service_of(request), _jobs_of(request)
     request_id = request.scope["request_id"]
     service.check_open()
-    if idempotency_key is None:
-        jobs.check()
+    await jobs.check(caller, idempotency_key)
     service.check_wishes(wishes)  # all that can be refused before the upload, is
     with service.uploads.place():
         upload = await service.uploads.receive(request, jobs.limit())

@@ -189,7 +189,7 @@ def show_residual(task: Task, stop: Stop) -> Result:
         data = task.data()
         header = read_header(data, NAME)
         task.upscaler.check(header, options)  # every frame is decoded
-        options = decided(task, replace(header, format="png", frames=1, alpha=False))
+        options = decided(task, replace(header, format="png", frames=1, alpha=False, cicp=None))
         frame = task.upscaler.decode(data, NAME, options)[0]
         del data
     with clock.stage("network"):

@@ -67,10 +67,11 @@ def side_by_side(panels: list[Image], crops: int = 3, crop: int = 64) -> Image:
     The crops are where the first two panels differ most, a quarter of the longer side from each
     other while there is room for that. They do not overlap, but where fewer would fit than are
     wanted: there it is by a quarter at most. The sheet has the profile of the panels; if theirs
-    differ, its colours are those of sRGB.
+    differ, its colours are those of sRGB. It has their codes of high dynamic range, too.
 
     Raises:
-        OptionError: the sizes differ, or there are fewer than two panels.
+        OptionError: the sizes differ, or there are fewer than two panels; see also
+            :func:`in_one_space`.
     """
     _check_sizes(panels)
     pictures = [eight_bit(flattened(panel, _WHITE)) for panel in in_one_space(panels)]
@@ -89,11 +90,20 @@ def side_by_side(panels: list[Image], crops: int = 3, crop: int = 64) -> Image:
             left = j * (side + _GAP)
             detail = _enlarged(picture.rgb[y : y + edge, x : x + edge])
             column[height + _GAP :, left : left + side] = detail
-    return Image(sheet, icc=pictures[0].icc)
+    return Image(sheet, icc=pictures[0].icc, cicp=pictures[0].cicp)
 
 
 def in_one_space(pictures: Sequence[Image]) -> list[Image]:
-    """The pictures as they are, or, if their profiles differ, all of them in sRGB."""
+    """The pictures as they are, or, if their profiles differ, all of them in sRGB.
+
+    Raises:
+        OptionError: their codes of high dynamic range differ, which nothing here can convert.
+    """
+    if len({picture.cicp for picture in pictures}) > 1:
+        raise OptionError(
+            "the pictures differ in their codes of high dynamic range (PQ or HLG), so that equal "
+            "numbers are other colours: turn them into sRGB first, with a program that can"
+        )
     if len({picture.icc for picture in pictures}) == 1:
         return list(pictures)
     return [plain(picture, deep=False) for picture in pictures]
@@ -174,4 +184,4 @@ def same_size(image: Image, height: int, width: int) -> Image:
             "shape: crop one of them to compare them"
         )
     visible = eight_bit(flattened(image, _WHITE))
-    return Image(resize(visible.rgb, height, width), icc=image.icc)
+    return Image(resize(visible.rgb, height, width), icc=image.icc, cicp=image.cicp)

@@ -13,12 +13,12 @@ from typing import Any
 
 import PIL.Image
 
-from srnet import avif, embedded, pngchunks, pngcolour, tiff, webp
+from srnet import avif, cicp, embedded, pngchunks, pngcolour, tiff, webp
 from srnet.depth import BITS, cut, deep
 from srnet.exif import upright, with_sides_swapped
 from srnet.notes import NO_NOTES, Notes, of_picture
 from srnet.pillow import FOREIGN, BoundedBytes, BoundedFile, as_read, quiet_pillow
-from srnet.pixels import resolution
+from srnet.pixels import check_mode, resolution
 from srnet.structure import check_scans, gif_extent
 from srnet.xmp import upright as upright_xmp
 from srnet.xmp import usable
@@ -73,6 +73,7 @@ class Header:
     alpha: bool = False
     lossless: bool = False  # WebP that lost nothing; other formats do not say
     pages_left_out: int = 0  # of a TIFF, of which the first page is read
+    cicp: tuple[int, int] | None = None  # of high dynamic range, see ``Image``
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def open_picture(data: bytes) -> Source:
         alpha=pil.mode[-1] in "Aa" or "transparency" in pil.info or not covered,
         lossless=webp.is_lossless(data),
         pages_left_out=tiff.later_pages(data) if kind == "TIFF" else 0,
+        cicp=cicp.high_range(kind, data),
     )
     dpi = resolution(pil, max(orientation, tiff_turn(pil)))
     texts = pngchunks.texts(data) if kind == "PNG" else iter(())
@@ -170,6 +172,7 @@ def tiff_turn(pil: Any) -> int:
 
 
 def _check_parts(pil: Any, data: bytes) -> None:
+    check_mode(pil.mode)
     if (factor := clear_factor(pil)) > 1:
         pil.info["transparency"] *= factor
     if pil.format == "PNG":

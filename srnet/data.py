@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -50,19 +51,43 @@ def find_pictures(folder: Path) -> list[Path]:
     """The picture files anywhere under ``folder``, sorted by path; hidden ones are passed by.
 
     Raises:
-        DataError: there are none, or no such folder.
+        DataError: there are none, or no such folder, or one under it cannot be read.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: check the path")
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
-    files = sorted(p for p in found if not _hidden(p.relative_to(folder)))
+    files = pictures_under(folder)
     if not files:
         raise DataError(f"no pictures under {folder}: give a folder of photographs")
     return files
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def pictures_under(folder: Path) -> list[Path]:
+    """As :func:`find_pictures`, where there may be none.
+
+    Raises:
+        DataError: a folder cannot be read: without its pictures, every figure would be another.
+    """
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        here = [Path(place, name) for name in names if not name.startswith(".")]
+        files += [file for file in here if file.suffix.lower() in SUFFIXES and _has_end(file)]
+    return sorted(files)
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(
+        f"cannot read the folder {error.filename} ({error.strerror}): change its permissions, or "
+        "move it away"
+    ) from error
+
+
+def _has_end(file: Path) -> bool:
+    """Whether it is no pipe or device; of what may not be looked at, reading will tell why."""
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return True
 
 
 def read_rgb8(file: Path) -> Pixels:

@@ -16,7 +16,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
 from typing import Literal
@@ -29,17 +29,17 @@ from srnet.pillow import FOREIGN
 
 PREFIX = "Debian "  # of the sources in the manifest
 _COLUMNS = ("file", "width", "height", "x", "y", "source", "origin", "note", "sha256")
+RECORDED = ("file", "package", "source_sha256", "crop_sha256")  # see Facts
 Outcome = Literal["identical", "same pixels", "differs", "missing"]
 
 _DAMAGED = (*FOREIGN, StopIteration, tarfile.TarError, LZMAError)  # what reading such a file raises
+_PARTS = re.compile(r"(?s)\A(?:(\d+):)?(.*?)(?:-([^-]*))?\Z")  # epoch, version, revision
+_PIECES = re.compile(r"(\D*)(\d*)")
+_ORDER = str.maketrans("~+-.:", " {|}~")  # so that ~ sorts before "!", an end, and these after z
 _NOTE = re.compile(r"(\d+)x(\d+) original, /([1-9])")  # size of the source, how far reduced
 
-_AVIF = {  # the encoder gives other bytes with other threads, so their number is fixed too
-    "quality": 94,
-    "speed": 8,
-    "subsampling": "4:4:4",
-    "max_threads": 2,
-}
+# the encoder gives other bytes with other threads, so their number is fixed too
+_AVIF = {"quality": 94, "speed": 8, "subsampling": "4:4:4", "max_threads": 2}
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,18 @@ def read_manifest(path: Path) -> list[dict[str, str]]:
     """The rows of a manifest: :data:`_COLUMNS`, and what else it has.
 
     Raises:
-        DataError: it cannot be read, lacks a column, lists nothing, or does not say of a row
-            what part of a picture it is.
+        DataError: it cannot be read, lacks a column, lists nothing, or has a row that leads out
+            of the folder of the set or does not say what part of a picture it is.
     """
     rows = _rows(path, _COLUMNS)
     if not rows:
         raise DataError(f"{path} lists no pictures: give the manifest of a training set")
     for number, row in enumerate(rows, 1):
+        file = Path(row["file"])
+        if not file.name or file.anchor or ".." in file.parts or "\0" in row["file"]:
+            raise DataError(
+                f"{path}: row {number}: file is {row['file']!r}: give a path in the folder"
+            )
         for name, least in (("x", 0), ("y", 0), ("width", 1), ("height", 1)):
             if not row[name].isdecimal() or int(row[name]) < least:
                 raise DataError(
@@ -94,9 +99,8 @@ def known_facts(path: Path) -> dict[str, Facts]:
     """
     if not path.exists():
         return {}
-    names = [field.name for field in fields(Facts)]
-    rows = _rows(path, names)
-    return {row["file"]: Facts(**{name: row[name] for name in names}) for row in rows}
+    rows = _rows(path, RECORDED)
+    return {row["file"]: Facts(**{name: row[name] for name in RECORDED}) for row in rows}
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -119,9 +123,8 @@ def write_facts(path: Path, results: list[Result]) -> None:
     """Write ``debian.csv``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [field.name for field in fields(Facts)]
-    writer.writerow(names)
-    writer.writerows([getattr(result.facts, name) for name in names] for result in results)
+    writer.writerow(RECORDED)
+    writer.writerows([getattr(result.facts, name) for name in RECORDED] for result in results)
     write_atomic(path, text.getvalue().encode(), parents=True)
 
 
@@ -137,8 +140,7 @@ def archive_of(package: str, folder: Path, download: bool) -> Path | None:
     Raises:
         DataError: apt-get is not there, or does not find the package.
     """
-    found = sorted(folder.glob(f"{package}_*.deb"))
-    if not found and download:
+    if download and _newest(folder, package) is None:
         folder.mkdir(parents=True, exist_ok=True)
         command = ["apt-get", "download", package]
         try:
@@ -149,8 +151,21 @@ def archive_of(package: str, folder: Path, download: bool) -> Path | None:
             ) from error
         except subprocess.CalledProcessError as error:
             raise DataError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
-        found = sorted(folder.glob(f"{package}_*.deb"))
-    return found[-1] if found else None
+    return _newest(folder, package)
+
+
+def _newest(folder: Path, package: str) -> Path | None:
+    found = folder.glob(f"{package}_*.deb")
+    return max(found, key=lambda file: (_version(file.stem), file.name), default=None)
+
+
+def _version(name: str) -> list[list[tuple[str, int]]]:
+    """Of a package, as a key that sorts as Debian does: 10 after 9, ``1~rc`` before ``1``."""
+    version = name.split("_")[1].replace("%3a", ":")
+    return [
+        [(f"{text.translate(_ORDER)}!", int(number or 0)) for text, number in _PIECES.findall(part)]
+        for part in _PARTS.findall(version)[0]
+    ]
 
 
 def members(archive: Path, wanted: set[str]) -> dict[str, bytes]:

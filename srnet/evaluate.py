@@ -105,7 +105,7 @@ def _low_folder(folder: Path, scale: int) -> Path | None:
 
 def _low_file(folder: Path, high: Path, scale: int) -> Path:
     low = folder / f"{high.stem}x{scale}.png"
-    if not low.exists():
+    if not low.is_file():  # nor a pipe, which would be waited for
         raise DataError(
             f"{low} is missing: that is how the small picture of {high} has to be called"
         )

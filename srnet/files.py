@@ -46,8 +46,11 @@ def check_name(path: Path, cure: str = "check it") -> None:
     """Refuse at once what nothing can be called, before Python or all the work fails of it.
 
     Raises:
-        OptionError: the name is too long for the disk; the message ends with ``cure``.
+        OptionError: the name is too long for the disk, or has a zero byte; the message ends
+            with ``cure``.
     """
+    if "\0" in str(path):
+        raise OptionError(f"{str(path)!r} has a byte that no name can hold: {cure}")
     whole = path.absolute()
     there = next((p for p in whole.parents if os.path.lexists(p)), whole)
     # of what lies in folders yet to be made, the disk is asked name by name

@@ -114,6 +114,8 @@ def read_file(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise PictureError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise PictureError(f"{str(path)!r} is no path: {error}") from error
 
 
 def read_header(data: bytes, name: str) -> Header:

@@ -37,6 +37,9 @@ def to_kind(image: Image, kind: Any) -> Any:
         return image
     if not isinstance(kind, np.ndarray):
         return to_pil(image)
+    rgb = image.rgb
+    if np.may_share_memory(rgb, kind):  # nothing was to be changed: the caller may change one
+        rgb = rgb.copy()
     if kind.ndim == 2:
-        return image.rgb[..., 0]
-    return image.rgb if image.alpha is None else np.dstack([image.rgb, image.alpha])
+        return rgb[..., 0]
+    return rgb if image.alpha is None else np.dstack([rgb, image.alpha])

@@ -18,9 +18,9 @@ from srnet.options import Options
 from srnet.output import output_format
 
 FIELDS = ("stem", "suffix", "ext", "scale", "model")  # that a pattern may use
-# Kinds of files that are taken from folders: no pipes or devices. Of 0, see `_mode`, reading
-# will tell why.
-_READABLE = (stat.S_IFREG, stat.S_IFLNK, 0)
+# Kinds of files that are taken from folders: no pipes or devices, nor links to them. Of 0, see
+# `_mode`, reading will tell why.
+_READABLE = (stat.S_IFREG, 0)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _walk(root: Path, skipped: set[str]) -> Iterator[Found | Path]:
             if not name.startswith(".") and os.path.realpath(here / name) not in skipped
         )
         for name in folders:
-            if stat.S_ISLNK(_mode(here / name)):  # may lead in a circle, or out of the tree
+            if stat.S_ISLNK(_mode(here / name, follow=False)):  # to a circle, or out of the tree
                 yield here / name
         for name in sorted(files):
             path = here / name
@@ -115,10 +115,10 @@ def _walk(root: Path, skipped: set[str]) -> Iterator[Found | Path]:
         yield Found(path, path.parent.relative_to(root) if path != root else Path(), named=False)
 
 
-def _mode(path: Path) -> int:
-    """What kind of file it is; 0 where that may not be looked at."""
+def _mode(path: Path, *, follow: bool = True) -> int:
+    """What kind of file it is, or is linked to; 0 where that may not be looked at."""
     try:
-        return path.lstat().st_mode
+        return path.stat(follow_symlinks=follow).st_mode
     except OSError:
         return 0
 
@@ -188,7 +188,10 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
     """
     made: dict[str, Job] = {}
     clashes: list[tuple[Job, Job]] = []
-    read = {identity(job.source): job for job in jobs if job.source}
+    readers: dict[str, list[Job]] = {}
+    for job in jobs:
+        for key in _read_by(job):
+            readers.setdefault(key, []).append(job)
     outputs = [(path, job) for job in jobs for path in (job.target, job.residual) if path]
     for path, job in outputs:
         other = made.setdefault(identity(path), job)
@@ -199,12 +202,9 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
                 f"{path} would be a result and a residual, of {other.source} and {job.source}: "
                 "choose another folder for --residual"
             )
-        reader = read.get(identity(path))
-        if reader is not None and (reader is not job or path is job.residual):
-            raise OptionError(
-                f"{path}, the {'result' if path is job.target else 'residual'} of {job.source}, "
-                "is an input itself: choose another folder"
-            )
+        for reader in readers.get(identity(path), []):
+            if reader is not job or path is job.residual:
+                raise OptionError(_overwritten(path, job, reader))
     if clashes:
         first, second = clashes[0]
         more = f" ({len(clashes) - 1} more like this)" if clashes[1:] else ""
@@ -212,6 +212,20 @@ def refuse_clashes(jobs: Sequence[Job]) -> None:
             f"{first.source} and {second.source} would both become {second.target}{more}: "
             + _cure(first, second)
         )
+
+
+def _read_by(job: Job) -> set[str]:
+    """The input of a job, and what it links to."""
+    if job.source is None:
+        return set()
+    return {identity(job.source), identity(Path(os.path.realpath(job.source)))}
+
+
+def _overwritten(path: Path, job: Job, reader: Job) -> str:
+    kind = "result" if path is job.target else "residual"
+    same = reader.source is None or identity(reader.source) == identity(path)
+    what = "is an input itself" if same else f"is what {reader.source} links to"
+    return f"{path}, the {kind} of {job.source}, {what}: choose another folder"
 
 
 def is_touched(path: Path, jobs: Iterable[Job]) -> bool:

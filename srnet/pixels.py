@@ -20,11 +20,13 @@ import PIL.Image
 from srnet.colour import Conversion, to_srgb
 from srnet.errors import OptionError
 from srnet.notes import NO_NOTES, Notes
+from srnet.pillow import FOREIGN
 
 Samples = npt.NDArray[Any]  # uint8 or uint16
 Rows = Callable[[int, int], npt.NDArray[Any]]  # top, bottom -> (bottom - top, W, bands)
 
 _MAX_DPI = 65535  # JPEG's limit
+_RESOLUTIONS, _UNIT, _CENTIMETRE = (0x011A, 0x011B), 0x0128, 3  # tags of EXIF, across first
 _STRIP_PIXELS = 2**18  # converted at a time; small enough for the cache
 # Pillow's modes, and the mode with only what an Image can hold.
 _TARGETS = {
@@ -101,13 +103,37 @@ class Image:
 
 def resolution(pil: Any, orientation: int) -> tuple[float, float] | None:
     """``Image.dpi`` of an opened file; None where it is absent or absurd."""
+    told = pil.info.get("dpi")
+    if pil.format in ("JPEG", "MPO") and pil.info.get("jfif_unit") not in (1, 2):
+        told = _in_exif(pil) or told  # where Pillow takes the number across for both
     try:
-        across, down = (float(value) for value in pil.info["dpi"])
-    except (KeyError, TypeError, ValueError, ArithmeticError):
+        across, down = (float(value) for value in told)
+    except (TypeError, ValueError, ArithmeticError):
         return None
-    if not (1 < across <= _MAX_DPI and 1 < down <= _MAX_DPI):  # NaN; 1 is an empty TIFF to Pillow
+    if not (_is_sane(across) and _is_sane(down)):
         return None
     return (down, across) if orientation >= 5 else (across, down)
+
+
+def _in_exif(pil: Any) -> tuple[float, float] | None:
+    """Both numbers, in pixels an inch where no unit is told; None if one of them is absurd."""
+    try:
+        tags = pil.getexif()
+        inch = 2.54 if tags.get(_UNIT) == _CENTIMETRE else 1.0
+        across, down = (float(tags[tag]) * inch for tag in _RESOLUTIONS)
+    except FOREIGN:
+        return None
+    return (across, down) if _is_sane(across) and _is_sane(down) else None
+
+
+def _is_sane(dpi: float) -> bool:
+    return 1 < dpi <= _MAX_DPI  # not NaN; and 1 is an empty TIFF to Pillow
+
+
+def check_mode(mode: str) -> None:
+    """``ValueError`` for a mode of Pillow that no ``Image`` can be made of."""
+    if not mode.startswith("I;16") and mode not in (*_TARGETS, "CMYK", "LAB", "RGBa", "La"):
+        raise ValueError(f"its samples are of kind {mode}, only 8 and 16 bit integers are read")
 
 
 def samples(pil: Any, orientation: int) -> tuple[Samples, Samples | None, bytes | None]:
@@ -179,6 +205,7 @@ def alike(frames: list[Image]) -> list[Image]:
 def _conversion(pil: Any) -> tuple[int, Conversion, bytes | None]:
     """How many bands a strip of ``pil`` becomes, how, and the profile of the result."""
     mode, clear, icc = pil.mode, pil.info.get("transparency"), pil.info.get("icc_profile")
+    check_mode(mode)
     if mode.startswith("I;16"):
         tags = pil.tag_v2 if pil.format == "TIFF" else {}
         return *_deep_grey(clear, tags), icc
@@ -186,8 +213,6 @@ def _conversion(pil: Any) -> tuple[int, Conversion, bytes | None]:
         return 3, to_srgb(mode, icc), None
     if mode in ("RGBa", "La"):
         return len(mode), lambda strip: _unpremultiplied(np.asarray(strip)), icc
-    if mode not in _TARGETS:
-        raise ValueError(f"its samples are of kind {mode}, only 8 and 16 bit integers are read")
     target = _TARGETS[mode]
     if mode == "P" and pil.palette is not None and pil.palette.mode == "RGBA":
         target = "RGBA"

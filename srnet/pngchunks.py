@@ -13,7 +13,7 @@ from srnet.notes import MOST_TEXTS, RAW, raw_profile
 from srnet.xmp import MOST, PNG_KEYWORD, usable
 
 _MOST_CHUNKS = 300_000  # in a gigabyte, made as usual, are 130,000
-_MOST_BESIDE = 10_000  # that hold no pixels; Pillow takes seconds for a million
+_MOST_BESIDE = 50_000  # that hold no pixels; Pillow takes a second for so many
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33
 _PIXELS = (b"IDAT", b"fdAT", b"fcTL")

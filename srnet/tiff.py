@@ -16,7 +16,7 @@ _Data = bytes | mmap.mmap
 _MOST_PAGES = 10_000  # that are counted
 _MOST_ENTRIES = 64  # of a directory that are looked at: those with the tags below come early
 _MOST_NUMBERS = 32  # of one tag
-_SUBFILE_TYPE, _PHOTOMETRIC, _SUB_DIRECTORIES = 254, 262, 330
+_SUBFILE_TYPE, _BITS, _PHOTOMETRIC, _SUB_DIRECTORIES = 254, 258, 262, 330
 _NUMBERS = {3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}  # by their types
 _NO_PAGE = 1 | 4  # a smaller copy of another picture, a mask of it
 _RAW = {32803, 34892}  # samples of a sensor, behind its colour filter or not
@@ -54,8 +54,8 @@ def check_tiles(width: int, height: int, pixels: int) -> None:
 def picture_first(data: bytes) -> bytes:
     """The same file, in which the picture is what decoders find first; all else as it is.
 
-    ``ValueError`` for what only a raw developer can read, and where the picture lies in none
-    of the directories that follow one another.
+    ``ValueError`` for what only a raw developer can read, where the picture lies in none of the
+    directories that follow one another, and for kinds that are not read.
     """
     form, (first, picture) = _form(data), _picture(data)
     if form is None or first == picture:
@@ -95,7 +95,19 @@ def _picture(data: _Data) -> tuple[int, int]:
     picture = first if page else next(pages, 0)
     if not picture and below:
         raise ValueError("only a smaller copy of its picture can be read")
+    _check_known(data, form, picture or first)
     return first, picture or first
+
+
+def _check_known(data: _Data, form: _Form, picture: int) -> None:
+    """Of numbers whose high byte comes first, Pillow lacks what it knows of others."""
+    if form.order == "<":
+        return
+    if form.number == "Q":
+        raise ValueError("a BigTIFF in big-endian order is not read")
+    white_is_zero = _numbers(data, form, picture, _PHOTOMETRIC)[:1] in ((), (0,))
+    if white_is_zero and _numbers(data, form, picture, _BITS) == (16,):
+        raise ValueError("grey of 16 bits in big-endian order, where 0 is white, is not read")
 
 
 def _form(data: _Data) -> _Form | None:

@@ -167,7 +167,8 @@ class Upscaler:
         Raises:
             TooLargeError: see :meth:`check`.
             OptionError: that format cannot be lossless.
-            OutputError: too many pixels a side, frames, transparency; it says what to do.
+            OutputError: too many pixels a side, frames, transparency, high dynamic range; it
+                says what to do.
         """
         self.check(header, options)
         height, width = self.size(header.height, header.width, options)
@@ -175,17 +176,15 @@ class Upscaler:
         check_options(kind, options.quality, bool(options.lossless), options.background)
         visible = header.alpha and options.background is None
         check_fit(kind, height, width, frames=header.frames, alpha=visible)
+        cicp.check(kind, header.cicp)
 
     def decode(self, data: bytes, name: str, options: Options) -> list[Image]:
         """Decode every frame of a file, of which :meth:`check` has seen the header.
 
         Raises:
             PictureError: not a picture, damaged, or too large.
-            OutputError: of high dynamic range, which the format of the result cannot hold.
         """
-        frames = decode(data, name, options.max_pixels)
-        cicp.check(output_format(frames[0].format, len(frames), options), frames[0].cicp)
-        return frames
+        return decode(data, name, options.max_pixels)
 
     def run(
         self, frames: Sequence[Image], options: Options, progress: Progress | None = None

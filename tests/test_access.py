@@ -77,3 +77,32 @@ def test_a_closed_folder_is_no_bug_in_srnet(
     assert main(["upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]) == 1
     said = capsys.readouterr().err
     assert re.fullmatch(r"srnet: error: \S+ may not be used by user \d+\n", said)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("compare nr.png b.png", "FIRST"),
+        ("compare b.png --reference=nr.png b.png", "--reference FILE"),
+        ("eval nr.png -m photo-x2", "FOLDER"),
+        ("train . -o a-x2.safetensors --manifest nr.png", "--manifest FILE"),
+        ("train . -o a-x2.safetensors --start nr.png", "--start FILE"),
+    ],
+)
+def test_what_may_not_be_read_is_no_wrong_value(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    option: str,
+) -> None:
+    monkeypatch.delenv("SRNET_CONTAINER", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("nr.png", "b.png"):
+        Path(name).touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "nr.png")
+    assert main(command.split()) == 2
+    assert capsys.readouterr().err == (
+        f"srnet: error: nr.png may not be read by user {os.geteuid()}: change its permissions, or "
+        f"give another {option}\n"
+    )

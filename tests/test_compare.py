@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,22 @@ def test_pictures_of_two_spaces_are_compared_in_one(
     assert plain not in err
     assert main(["compare", kept, kept]) == 0
     assert "sRGB" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", [None, (9, 18), (12, 16)])
+def test_pictures_of_two_dynamic_ranges_are_not_compared(
+    tmp_path: Path, other: tuple[int, int] | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for name, codes in zip(names, ((9, 16), other), strict=True):
+        picture = replace(Image(np.full((30, 30, 3), 90, np.uint8)), cicp=codes)
+        Path(name).write_bytes(encode([picture], "png"))
+    assert main(["compare", names[0], names[0]]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["compare", *names]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "differ in their codes of high dynamic range" in err
 
 
 def test_large_pictures_are_scored_in_parts(

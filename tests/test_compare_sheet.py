@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from srnet.image import Image, decode, encode
 from srnet.pngcolour import profile
 
 WIDE = profile({b"cICP": bytes([12, 13, 0, 1])}, grey=False)  # Display P3
+PQ = (9, 16)  # codes of high dynamic range
 LINEAR = profile({b"gAMA": struct.pack(">I", 100_000)}, grey=True)
 GAP, ZOOM = 8, 4
 
@@ -62,6 +64,14 @@ def test_panels_of_two_spaces_are_shown_in_one() -> None:
     assert sheet.icc is None
     np.testing.assert_array_equal(sheet.rgb[:, :80], a.rgb)
     np.testing.assert_array_equal(sheet.rgb[:, 88:], plain(b, deep=False).rgb)
+
+
+@pytest.mark.parametrize("name", ["s.png", "s.avif"])
+def test_codes_of_high_range_are_those_of_the_sheet(tmp_path: Path, name: str) -> None:
+    pair = [flat((200, 90, 20), None), flat((200, 90, 60), WIDE, 40)]  # they go before a profile
+    sheet = sheet_of(tmp_path, name, [replace(picture, cicp=PQ) for picture in pair])
+    assert (sheet.cicp, sheet.icc) == (PQ, None)
+    assert np.abs(sheet.rgb[0, 0] - np.array([200, 90, 20])).max() <= 4
 
 
 def test_grey_beside_colour() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,39 @@ def test_what_is_hidden_or_a_folder_is_no_picture(rng: np.random.Generator, tmp_
         (tmp_path / name).write_bytes(b"text")
     PIL.Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / "a.png")
     assert find_pictures(tmp_path) == [tmp_path / "a.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "closed", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "a.png").touch()
+    real, closed = os.scandir, [".hidden"]
+
+    def scandir(path: Path) -> object:
+        if Path(path).name in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert find_pictures(tmp_path) == [tmp_path / "a" / "a.png"]
+    for name in ("closed", tmp_path.name):
+        closed.append(name)
+        with pytest.raises(DataError, match=rf"the folder \S*{name} \(Permission denied\): change"):
+            find_pictures(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_nothing_is_read_that_has_no_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for name, target in (("piped", "pipe.png"), ("device", os.devnull), ("linked", "a/b.txt")):
+        (tmp_path / f"{name}.png").symlink_to(target)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.txt").touch()
+    (tmp_path / "folder.png").symlink_to("a")
+    (tmp_path / "gone.png").symlink_to("nothing")  # reading it tells why
+    assert find_pictures(tmp_path) == [tmp_path / "gone.png", tmp_path / "linked.png"]
 
 
 def test_every_broken_picture_is_named_at_once(tmp_path: Path) -> None:

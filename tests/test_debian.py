@@ -14,7 +14,7 @@ import pytest
 
 from srnet import weights
 from srnet.cli import main
-from srnet.debian import cut, encoded, known_facts, members, packages, read_manifest
+from srnet.debian import archive_of, cut, encoded, known_facts, members, packages, read_manifest
 from srnet.errors import DataError
 
 ORIGIN = "usr/share/backgrounds/hill.png"
@@ -209,6 +209,10 @@ def test_every_picture_of_debian_is_recorded() -> None:
         (listed(row(height="1.5")), "row 1: height is '1.5'"),
         (listed(row(note="300x200")), "row 1: note is '300x200': begin it with the size"),
         (listed(row(note="300x200 original, /0")), "row 1: note is .* as in '3000x2000"),
+        (listed(row(), row(file="../x.avif")), "row 2: file is '../x.avif': give a path in"),
+        (listed(row(file="a/../../x.avif")), "row 1: file is 'a/../../x.avif'"),
+        (listed(row(file="/tmp/x.avif", source="a/b")), "row 1: file is '/tmp/x.avif'"),
+        (listed(row(file="")), "row 1: file is ''"),
     ],
 )
 def test_a_wrong_manifest_is_refused(
@@ -220,6 +224,61 @@ def test_a_wrong_manifest_is_refused(
         read_manifest(manifest)
     assert main(["data", str(tmp_path / "set"), "--manifest", str(manifest)]) == 2
     assert "bug" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "versions",  # rising
+    [
+        ("9", "10"),
+        ("1.0~rc1", "1.0", "1.0.1"),
+        ("1.0-9", "1.0-10"),
+        ("1.0-1~bpo1", "1.0-1", "1.0-1+b1"),
+        ("1.2-3", "1.2+b-1"),
+        ("2.0", "1%3a0.1"),
+        ("1.0a", "1.0+"),
+    ],
+)
+def test_the_newest_package_is_taken(tmp_path: Path, versions: tuple[str, ...]) -> None:
+    for version in versions:
+        (tmp_path / f"foo_{version}_all.deb").touch()
+    (tmp_path / "foo-data_99_all.deb").touch()
+    assert archive_of("foo", tmp_path, download=False) == tmp_path / f"foo_{versions[-1]}_all.deb"
+    assert archive_of("none", tmp_path, download=False) is None
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_where_nothing_was_written_nothing_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    out, forbidden = tmp_path / "out", tmp_path / "forbidden"
+    forbidden.mkdir()
+    (forbidden / "other.png").write_bytes(picture())
+    if there:
+        out.mkdir()
+    manifest = write(tmp_path / "manifest.csv", row())
+    command = ["data", str(out), "--packages", str(tmp_path), "--manifest", str(manifest)]
+    assert main([*command, "--against", str(forbidden)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "1 pictures of Debian packages: 1 missing\n"
+    assert f"there are no pictures in {out} to compare" in said.err
+
+
+def test_a_record_replaces_nothing_but_a_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, out = write(tmp_path / "manifest.csv", row()), tmp_path / "out"
+    command = ["data", str(out), "--packages", str(tmp_path), "--manifest", str(manifest)]
+    (tmp_path / "sdr.png").write_bytes(picture())
+    for name in ("sdr.png", "manifest.csv"):
+        before = (tmp_path / name).read_bytes()
+        assert main([*command, "--record", str(tmp_path / name)]) == 2
+        assert f"{name} is there and was not written by --record" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == before
+    record = tmp_path / "debian.csv"
+    record.touch()
+    for _ in range(2):
+        assert main([*command, "--record", str(record)]) == 1
+        assert known_facts(record)["train/hill_0.avif"].package == "hills"
 
 
 def test_records_of_other_columns_are_refused(tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_a_benchmark_lacks_nothing_silently(folder: Path, fake_engine: type) -> 
     assert len(list(pairs(folder, 4, jpeg_degradation(50)))) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_small_picture(folder: Path) -> None:
+    for name in ("HR", "LRbicx2"):
+        (folder / name).mkdir()
+    (folder / "a.png").rename(folder / "HR" / "a.png")
+    os.mkfifo(folder / "LRbicx2" / "ax2.png")
+    with pytest.raises(DataError, match=r"ax2\.png is missing"):
+        pairs(folder, 2)
+
+
 def test_a_link_to_nothing_is_named(folder: Path) -> None:
     (folder / "c.png").symlink_to(folder / "gone.png")
     with pytest.raises(DataError, match=r"c\.png: No such file or directory; move it"):

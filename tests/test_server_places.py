@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,21 @@ def test_picture_keeps_its_place_until_it_is_admitted(
         before.join()
         assert answers[0].is_success
         assert not running.spooled()
+
+
+def test_full_line_is_told_before_the_upload_unless_the_key_has_a_job(tmp_path: Path) -> None:
+    def answer(key: str) -> bytes:
+        head = f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {key}\r\n"
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as client:
+            client.sendall(f"{head}Content-Length: {len(picture())}\r\n\r\n".encode())
+            if key == "old":
+                client.sendall(picture())
+            return client.recv(12)
+
+    with served(tmp_path, jobs_waiting=1, jobs_running=1) as running:
+        running.engine.hold()
+        first = location(post(running, picture()))
+        until(lambda: running.client.get(first).json()["state"] == "running")
+        post(running, picture(), **{"Idempotency-Key": "old"})
+        assert answer("new") == b"HTTP/1.1 429"
+        assert answer("old") == b"HTTP/1.1 202"

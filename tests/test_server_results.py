@@ -20,6 +20,7 @@ from server.partial import Part
 from server.problems import Problem
 from server.settings import Settings
 from srnet.image import encode, from_array
+from srnet.pngchunks import with_chunk
 from srnet.upscaler import Upscaler
 from tests.serving import HeldEngine, Served, location, opened, picture, problem, served, until
 
@@ -174,3 +175,10 @@ def test_the_largest_settings_work(tmp_path: Path) -> None:
         assert server.client.post("/v1/upscale", content=picture()).is_success
         assert server.client.post("/v1/residual", content=picture()).is_success
         assert server.client.get(finished(server, picture()) + "/result").is_success
+
+
+def test_residual_of_a_picture_of_high_range_is_an_ordinary_one(server: Served) -> None:
+    bright = with_chunk(picture(), b"cICP", bytes([9, 16, 0, 1]))
+    problem(server.client.post("/v1/upscale?format=jpeg", content=bright), 422, "cannot-write")
+    added = server.client.post("/v1/residual?format=jpeg", content=bright)
+    assert opened(added.content).format == "JPEG"

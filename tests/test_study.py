@@ -131,6 +131,17 @@ def test_a_row_cut_off_is_made_again_and_a_damaged_one_refused(tmp_path: Path) -
         Ledger(path)
 
 
+def test_a_file_that_holds_no_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"key": "\xff"}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl cannot be read .*0xff.*: move it away"):
+        Ledger(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=r"rows\.jsonl cannot be read .*directory\): move it away"):
+        Ledger(path)
+
+
 def test_pictures_too_small_are_refused(folders: tuple[Path, Path]) -> None:
     with pytest.raises(DataError, match="120 pixels"):
         Judge(folders[1], 120)

@@ -1,9 +1,11 @@
 // Requests to the service: keys, problems, uploads with progress, and the events of a job.
 
+import { lasting, pause, retrying } from "./retry.js";
+
 const KEY = "srnet-key";
-const TRIES = 6; // a restart of the service takes less than these
 const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can carry
 const SILENCE_MS = 45_000; // after this long without a byte, ask again instead of listening
+const LISTEN_AGAIN_MS = 1000; // after the events of a job broke off
 
 /** What the service refused, in its own words (application/problem+json). */
 export class Problem extends Error {
@@ -18,6 +20,7 @@ export class Problem extends Error {
 
 let askForKey = async () => null; // (wasRefused) => key, or null when the person gives up
 let asking = null;
+let givenUp = false; // by the person, who is then left in peace
 const kept = sessionStorage.getItem(KEY) ?? "";
 let key = SENDABLE.test(kept) ? kept : "";
 const waiting = []; // for a key that works
@@ -25,6 +28,11 @@ const waiting = []; // for a key that works
 /** Say how to ask the person for an API key. */
 export function onKeyNeeded(ask) {
   askForKey = ask;
+}
+
+/** The person wants something anew, and so may be asked again after having given up. */
+export function mayAskAgain() {
+  givenUp = false;
 }
 
 /** Wait until a key has been given with which the service answers. */
@@ -39,7 +47,9 @@ function credentials() {
 /** A key from the person; one that no request can carry is refused like a wrong one. */
 async function newKey(refused) {
   const given = await askForKey(refused);
-  return !given || SENDABLE.test(given) ? given : newKey(true);
+  if (given && !SENDABLE.test(given)) return newKey(true);
+  givenUp = !given;
+  return given;
 }
 
 /** Keep a key, now that it has worked. */
@@ -56,7 +66,7 @@ async function withKey(attempt) {
     if (answer.status < 400 && used) keep(used);
     if (answer.status !== 401) return answer;
     if (used !== key) continue; // another caller got a new key meanwhile
-    asking ??= newKey(used !== "").finally(() => (asking = null));
+    if (!givenUp) asking ??= newKey(used !== "").finally(() => (asking = null));
     const given = await asking;
     if (!given) throw new Problem(401, "This service needs an API key.");
     key = given;
@@ -108,11 +118,15 @@ export function pictureForm(file) {
   return form;
 }
 
-/** Make a job of a picture, perhaps although aborted; `onProgress` hears the fraction uploaded. */
-export async function createJob(query, file, { signal, onProgress }) {
-  const answer = await withKey((headers) =>
-    send(`v1/jobs?${query}`, pictureForm(file), headers, signal, onProgress),
-  );
+/**
+ * Make a job of a picture, perhaps although aborted; `once` names the wish, which makes one job
+ * however often it is sent, and `onProgress` hears the fraction uploaded.
+ */
+export async function createJob(query, file, { once, signal, onProgress }) {
+  const answer = await withKey((headers) => {
+    headers["Idempotency-Key"] = once;
+    return send(`v1/jobs?${query}`, pictureForm(file), headers, signal, onProgress);
+  });
   if (answer.status >= 200 && answer.status < 300) return JSON.parse(answer.responseText);
   throw problemOf(answer.status, answer.responseText, (name) => answer.getResponseHeader(name));
 }
@@ -137,7 +151,7 @@ function send(path, body, headers, signal, onProgress) {
     };
     call.onabort = () => reject(signal.reason);
     call.onerror = () =>
-      reject(new Problem(0, "The upload broke off. Check the file and the service, then retry."));
+      reject(new Problem(0, "The upload broke off. Check the service, then try again."));
     call.onloadend = () => signal.removeEventListener("abort", stop);
     signal.addEventListener("abort", stop);
     call.send(body);
@@ -146,29 +160,25 @@ function send(path, body, headers, signal, onProgress) {
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
 
-/** Whether an error stays when the request is made again; lost connections and proxies do not. */
-export const lasting = (error) => error.status >= 400 && error.status < 500 && error.status !== 429;
-
-/** A whole answer, as {blob, headers}; asked for again, with longer pauses, if it is lost. */
-export async function download(path, signal) {
-  for (let failures = 1; ; failures += 1) {
-    try {
-      const answer = await request("GET", path, { signal });
-      const blob = await answer.blob().catch((error) => {
-        throw signal.aborted ? error : unreachable();
-      });
-      return { blob, headers: answer.headers };
-    } catch (error) {
-      if (signal.aborted || lasting(error) || failures > TRIES) throw error;
-      const told = Math.min(error.retryAfter ?? 0, 60);
-      await pause(1000 * (told || Math.min(2 ** failures, 10)), signal);
-    }
-  }
+/** A whole answer, as {blob, headers}; asked for again if it is lost. */
+export function download(path, { signal, note }) {
+  const attempt = async () => {
+    const answer = await request("GET", path, { signal });
+    const blob = await answer.blob().catch((error) => {
+      throw signal.aborted ? error : unreachable();
+    });
+    return { blob, headers: answer.headers };
+  };
+  return retrying(attempt, { signal, note });
 }
 
 /** The states of a job, as they come, up to the last one. */
-export async function* follow(id, signal) {
-  for (let failures = 0; ; ) {
+export async function* follow(id, { signal, note }) {
+  const ask = async () => {
+    const answer = await request("GET", `v1/jobs/${encodeURIComponent(id)}`, { signal });
+    return answer.json();
+  };
+  for (;;) {
     try {
       for await (const state of events(id, signal)) {
         yield state;
@@ -177,18 +187,11 @@ export async function* follow(id, signal) {
     } catch (error) {
       if (signal.aborted || lasting(error)) throw error;
     }
-    // The stream broke off: ask, wait longer after each failure, and listen again.
-    try {
-      const answer = await request("GET", `v1/jobs/${encodeURIComponent(id)}`, { signal });
-      const state = await answer.json();
-      yield state;
-      if (ENDED.has(state.state)) return;
-      failures = 0;
-    } catch (error) {
-      if (signal.aborted || lasting(error) || failures >= TRIES) throw error;
-      failures += 1;
-    }
-    await pause(Math.min(1000 * 2 ** failures, 10_000), signal);
+    // The stream broke off: ask until there is an answer, and listen again.
+    const state = await retrying(ask, { signal, note });
+    yield state;
+    if (ENDED.has(state.state)) return;
+    await pause(LISTEN_AGAIN_MS, signal);
   }
 }
 
@@ -227,20 +230,4 @@ async function* events(id, signal) {
     watchdog.abort();
     signal.removeEventListener("abort", stop);
   }
-}
-
-/** Wait; ends at once, with an error, when `signal` is aborted. */
-export function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, milliseconds);
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }

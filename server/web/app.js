@@ -1,13 +1,15 @@
 // The page of the srnet service: puts the parts together.
 //
-// api.js talks to the service, queue.js keeps the pictures and runs them, list.js and detail.js
-// show them, viewer.js and gestures.js compare two pictures, options.js is the settings form.
+// api.js talks to the service, retry.js says when it is asked again, queue.js keeps the pictures
+// and runs them, list.js and detail.js show them, viewer.js and gestures.js compare two pictures,
+// options.js is the settings form.
 
-import { keyWorks, lasting, onKeyNeeded, pause, request } from "./api.js";
+import { keyWorks, mayAskAgain, onKeyNeeded, request } from "./api.js";
 import { Detail } from "./detail.js";
 import { List } from "./list.js";
 import { Options } from "./options.js";
 import { ACTIVE, Queue, unsaved, worthAgain } from "./queue.js";
+import { lasting, pause } from "./retry.js";
 import { announcement } from "./text.js";
 
 const MODELS_EVERY_MS = 3000; // while the service is not ready
@@ -61,13 +63,20 @@ function refresh() {
 }
 
 function refreshButtons() {
-  const count = toStart().length;
-  const again = count === 1 && toStart()[0].state !== "ready";
-  at("go").setAttribute("aria-disabled", String(count === 0)); // `disabled` would take the focus
-  at("go").textContent = again ? "Enlarge again" : count > 1 ? `Enlarge ${count} pictures` : "Enlarge";
+  const items = toStart();
+  at("go").setAttribute("aria-disabled", String(!items.length)); // `disabled` would take the focus
+  at("go").textContent = offer(items);
   at("clear").hidden = queue.items.length < 2;
   at("save").hidden = results().length < 2;
   at("pictures-title").textContent = heading();
+}
+
+/** What the button says that starts these items. */
+function offer(items) {
+  const [item] = items;
+  if (items.length > 1) return `Enlarge ${items.length} pictures`;
+  if (!item || item.state === "ready") return "Enlarge";
+  return item === detail.item ? "Enlarge again" : "Try the failed one again";
 }
 
 /** How far several pictures have come, while some are on their way. */
@@ -78,12 +87,16 @@ function heading() {
   return `Pictures: ${items.filter((item) => item.state === "done").length} of ${items.length} done`;
 }
 
-/** All that are ready; if none is, the chosen one once more. */
+/** All that are ready; else all that failed but need not again; else the chosen one once more. */
 function toStart() {
   const ready = queue.items.filter((item) => item.state === "ready");
   if (ready.length) return ready;
+  const failed = queue.items.filter((item) => item.state === "failed" && worthAgain(item));
   const { item } = detail;
-  return item && (item.state === "done" || worthAgain(item)) ? [item] : [];
+  if (!failed.length) return item && (item.state === "done" || worthAgain(item)) ? [item] : [];
+  // A result that is there is made anew only by other settings; it has no button of its own.
+  const anew = item?.state === "done" && String(item.query) !== String(options.query());
+  return anew ? [...failed, item] : failed;
 }
 
 function results() {
@@ -118,6 +131,7 @@ function select(item) {
 
 function start(items) {
   if (!items.length || !options.valid()) return;
+  mayAskAgain();
   for (const item of items) queue.start(item, options.query());
   at("panel").scrollTo({ top: 0 }); // from the settings up to the list
   at("viewer").scrollIntoView({ block: "nearest" }); // on a small screen it may be far up

@@ -26,10 +26,11 @@ export class List {
     const active = ACTIVE.has(item.state);
     const { row, select, status, bar, cancel, again, remove } = parts;
     row.dataset.state = item.state;
+    row.toggleAttribute("data-note", Boolean(item.note));
     if (selected) select.setAttribute("aria-current", "true");
     else select.removeAttribute("aria-current");
     status.textContent = text.state(item, estimate);
-    status.title = item.state === "failed" ? item.error.message : "";
+    status.title = item.state === "failed" ? item.error.message : item.note;
     bar.hidden = !active;
     bar.value = item.progress;
     const doing = item.state === "uploading" ? "Uploading" : "Enlarging";

@@ -1,10 +1,9 @@
 // The pictures of this page and what becomes of them. No DOM here.
 
-import { Problem, createJob, download, follow } from "./api.js";
-import { lasting, pause, pictureForm, request } from "./api.js";
+import { Problem, createJob, download, follow, pictureForm, request } from "./api.js";
+import { lasting, retrying } from "./retry.js";
 
 const AT_ONCE = 2; // one at work and one waiting at the service, so that it is never idle
-const BUSY_TRIES = 40; // how often a picture that was refused for load is sent again
 const PREVIEWS_KEPT = 4; // pictures whose previews stay in memory
 export const MAX_PREVIEW_PIXELS = 60e6; // above this the plain original is shown for comparison
 export const MAX_AGAIN_PIXELS = 12e6; // up to this a result is made once more, as PNG, to show it
@@ -24,10 +23,15 @@ export const unsaved = (item) => ACTIVE.has(item.state) || item.result?.saved ==
 /** Whether the service could not read the file, so that what a browser makes of it misleads. */
 export const unreadable = (item) => item.state === "failed" && item.error.status === 415;
 
-/** Whether an item was lost on the way, and its job, with the same options, may be there still. */
-function mayBeThere(item, query) {
-  const lost = item.state === "failed" && item.job && item.job.state !== "failed";
-  return lost && !lasting(item.error) && String(item.query) === String(query);
+/** Whether the service may keep an item's job that nobody follows: it was lost, or the key is. */
+function adrift(item) {
+  return ["failed", "ready"].includes(item.state) && item.job && item.job.state !== "failed";
+}
+
+/** Whether a job that is adrift can be gone on with, to have what these options give. */
+function canGoOn(item, query) {
+  const gone = item.error && lasting(item.error);
+  return adrift(item) && !gone && String(item.query) === String(query);
 }
 
 let count = 0;
@@ -47,6 +51,7 @@ function newItem(file) {
     note: "",
     error: null, // Problem
     query: null, // URLSearchParams of the run
+    once: null, // names a wish that was sent until the service has answered it
     job: null, // the last state that the service told
     result: null, // {url, bytes, name, saved}
     previews: new Map(), // "bicubic", "residual" or "result" to {made, control, ready}
@@ -71,8 +76,9 @@ export class Queue {
 
   /** Enlarge an item with these options; it replaces an earlier result. */
   start(item, query) {
-    const job = mayBeThere(item, query) ? item.job : null;
+    const job = canGoOn(item, query) ? item.job : null;
     if (!job) this.forget(item);
+    if (String(item.query) !== String(query)) item.once = null; // another wish
     item.query = query;
     item.error = null;
     item.control = new AbortController();
@@ -83,6 +89,7 @@ export class Queue {
   cancel(item) {
     if (!ACTIVE.has(item.state)) return;
     item.control.abort();
+    item.once = null; // what is under way makes a job that will be deleted
     this.drop(item.job);
     this.set(item, { state: "cancelled", progress: 0, note: "" });
     this.pump();
@@ -114,41 +121,51 @@ export class Queue {
 
   async run(item, signal) {
     this.set(item, { state: item.job ? "fetching" : "uploading", progress: 0 });
+    const note = (words) => this.set(item, { note: words });
     try {
-      if (!item.file.size) throw new Problem(415, "The file is empty.", { title: "Empty file" });
       const job = item.job ?? (await this.submit(item, signal));
       this.hear(item, job);
-      for await (const state of follow(job.id, signal)) this.hear(item, state);
-      await this.finish(item, signal);
+      for await (const state of follow(job.id, { signal, note })) this.hear(item, state);
+      await this.finish(item, { signal, note });
     } catch (error) {
       if (signal.aborted) return; // cancel() has said so already
-      if (!(error instanceof Problem)) console.error(error); // a fault of this page
-      const problem = error instanceof Problem ? error : new Problem(0, String(error.message));
-      this.set(item, { state: "failed", error: problem, progress: 0, note: "" });
-      if (item.job?.state === "failed") this.drop(item.job); // else it may be there still
+      if (error.status === 401) this.unstart(item, error.message);
+      else this.fail(item, error);
     }
     this.pump();
   }
 
+  fail(item, error) {
+    if (!(error instanceof Problem)) console.error(error); // a fault of this page
+    const problem = error instanceof Problem ? error : new Problem(0, String(error.message));
+    if (lasting(problem)) item.once = null; // answered
+    this.set(item, { state: "failed", error: problem, progress: 0, note: "" });
+    if (item.job?.state === "failed") this.drop(item.job); // else it may be there still
+  }
+
+  /** The person gave no API key: neither this item nor those behind it can be worked on. */
+  unstart(item, note) {
+    const behind = this.items.filter((other) => other.state === "waiting");
+    for (const one of [item, ...behind]) this.set(one, { state: "ready", progress: 0, note });
+  }
+
   async submit(item, signal) {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        const job = await createJob(item.query, item.file, {
-          signal,
-          onProgress: (progress) => this.set(item, { progress, note: "" }),
-        });
-        if (signal.aborted) this.drop(job); // cancel() did not know of it
-        signal.throwIfAborted();
-        item.job = job;
-        return job;
-      } catch (error) {
-        const busy = error.status === 429 || error.status === 503;
-        if (!busy || error.retryAfter === null || tries === BUSY_TRIES) throw error;
-        const seconds = Math.min(Math.max(error.retryAfter, 1), 60);
-        this.set(item, { progress: 0, note: `${error.message} Next try in ${seconds} s.` });
-        await pause(1000 * seconds, signal);
-      }
-    }
+    item.once ??= newName(); // kept until there is an answer: a lost one may have made the job
+    const attempt = async () => {
+      await check(item.file);
+      return createJob(item.query, item.file, {
+        once: item.once,
+        signal,
+        onProgress: (progress) => this.set(item, { progress, note: "" }),
+      });
+    };
+    const note = (words) => this.set(item, { progress: 0, note: words });
+    const job = await retrying(attempt, { signal, note });
+    if (signal.aborted) this.drop(job); // cancel() did not know of it
+    signal.throwIfAborted();
+    item.once = null;
+    item.job = job;
+    return job;
   }
 
   hear(item, job) {
@@ -160,7 +177,7 @@ export class Queue {
     }
   }
 
-  async finish(item, signal) {
+  async finish(item, { signal, note }) {
     const { job } = item;
     if (job.state === "cancelled") {
       this.set(item, { state: "cancelled", progress: 0, note: "Cancelled by the service" });
@@ -171,9 +188,9 @@ export class Queue {
       const words = detail || title || "The service could not finish it.";
       throw new Problem(status, words, { title: detail ? title : "", requestId });
     }
-    this.set(item, { state: "fetching", progress: 1 });
+    this.set(item, { state: "fetching", progress: 1, note: "" });
     const path = `v1/jobs/${encodeURIComponent(job.id)}/result`;
-    const { blob, headers } = await download(path, signal);
+    const { blob, headers } = await download(path, { signal, note });
     const name = nameOf(headers.get("Content-Disposition")) || plainName(item);
     signal.throwIfAborted();
     const url = URL.createObjectURL(blob);
@@ -215,13 +232,27 @@ export class Queue {
   }
 
   forget(item) {
-    // One whose result could not be fetched was kept until now.
-    if (item.state === "failed" && item.job?.state !== "failed") this.drop(item.job);
+    if (adrift(item)) this.drop(item.job); // it was kept until now
     if (item.result) URL.revokeObjectURL(item.result.url);
     item.result = null;
     revokePreviews(item);
     this.recent = this.recent.filter((other) => other !== item);
   }
+}
+
+/** Refuse a file that cannot be sent; to a request, one that has changed is a lost connection. */
+async function check(file) {
+  if (!file.size) throw new Problem(415, "The file is empty.", { title: "Empty file" });
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new Problem(415, "The file has changed, or is gone: add it again.", {
+      title: "File changed or gone",
+    });
+  });
+}
+
+/** A name that nobody else gives; randomUUID() is there over https only. */
+function newName() {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
 
 function revokePreviews(item) {

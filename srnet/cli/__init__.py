@@ -120,10 +120,24 @@ def _wrong_usage(error: Any, given: Sequence[str]) -> str:
     name = "" if option.param_type_name == "argument" else f"{option.opts[-1]} "
     if not error.message:
         return f"missing {name}{option.metavar}: {option.help}"
+    closed = _unreadable(given) if "not readable" in error.message else None
+    if closed is not None:
+        return (
+            f"{closed} may not be read{by_me()}{as_owner(Path(closed))}: change its permissions, "
+            f"or give another {name}{option.metavar}"
+        )
     value = _value_of(option.opts, given)
     return f"wrong value for {name}{option.metavar}: {option.help}" + (
         "" if value is None else f" Not {value!r}."
     )
+
+
+def _unreadable(given: Sequence[str]) -> str | None:
+    """The first file or folder among some words that may not be read; typer has it as text only."""
+    for word in (part for each in given for part in (each, each.partition("=")[2])):
+        if os.path.lexists(word) and not os.access(word, os.R_OK):
+            return word
+    return None
 
 
 def _value_of(names: Sequence[str], given: Sequence[str]) -> str | None:

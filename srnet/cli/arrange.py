@@ -32,7 +32,9 @@ def arrange(
     Raises:
         OptionError: inputs are missing, or inputs and output do not go together.
     """
-    for name in (*inputs, output or STREAM):
+    for name in (*inputs, STREAM if output is None else output):
+        if not name:  # to a path it would be this folder
+            raise OptionError("an input or -o is empty, as of a variable that is not set: name it")
         check_name(Path(name))
     if residuals is not None:
         check_writable(residuals, "--residual")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from srnet.cli.access import check_writable
 from srnet.cli.console import tell
 from srnet.cli.options import argument, option
 from srnet.errors import OptionError
@@ -44,6 +45,9 @@ def calibrate(
         raise OptionError(f"--steps must be 0 or more, not {steps}")
     if turns < 0:
         raise OptionError(f"--turns must be 0 or more, not {turns}")
-    for path in [find_one(name) for name in models]:
+    files = [find_one(name) for name in models]
+    for path in files:
+        check_writable(path.parent, "MODEL, such as a copy of it elsewhere")
+    for path in files:
         count = calibrate(path, pictures, graphics, steps, turns)
         tell(f"{path}: ranges for int8 from {count} pictures")

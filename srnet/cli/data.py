@@ -12,6 +12,7 @@ import typer
 from srnet.cli.access import check_writable
 from srnet.cli.console import FAILED, say, tell
 from srnet.cli.options import argument, flag, option
+from srnet.cli.publish import check_earlier
 from srnet.files import check_free
 
 if TYPE_CHECKING:
@@ -65,9 +66,12 @@ def data(
 
 def _check(output: Path, record: Path | None) -> None:
     """Refuse before any work what could not be written after it."""
+    from srnet.debian import RECORDED
+
     check_writable(output, "folder")
     if record is not None:
         check_free(record, "", overwrite=True)
+        check_earlier(record, ",".join(RECORDED).encode(), "--record")
         check_writable(record.parent, "--record")
 
 
@@ -99,11 +103,15 @@ def _summarize(results: list[Result], rows: list[dict[str, str]]) -> None:
 
 def _refuse_alike(output: Path, pictures: list[Path]) -> None:
     """Compare what was written with pictures that must not be among it."""
-    from srnet.data import find_pictures, read_rgb8
+    from srnet.data import pictures_under, read_rgb8
     from srnet.likeness import alike, fingerprint
 
+    written = pictures_under(output) if output.is_dir() else []
+    if not written:
+        say(f"srnet: there are no pictures in {output} to compare with those of --against")
+        return
     forbidden = [(str(file), read_rgb8(file)) for file in pictures]
-    mine = (fingerprint(str(file), read_rgb8(file)) for file in find_pictures(output))
+    mine = (fingerprint(str(file), read_rgb8(file)) for file in written)
     found = list(alike(forbidden, mine))
     for pair in found:
         say(f"{pair.b} shows {pair.a}: {pair.bits} bits differ, {pair.matches} features agree")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from srnet.cli.console import print_json, shown, tell
 from srnet.cli.options import argument, flag
+from srnet.errors import OptionError
 
 if TYPE_CHECKING:
     from srnet.card import Card
@@ -31,6 +32,8 @@ def info(
     from srnet.report import versions
     from srnet.weights import find, read_card, shipped
 
+    if as_json and markdown:
+        raise OptionError("--json and --markdown are two forms of the same: give one of them")
     files = list(shipped().values()) if model is None else find(model)
     if markdown:
         tell("\n".join(map(shown, weights_readme(files).split("\n"))), end=False)

@@ -45,7 +45,14 @@ def _read(path: Path) -> dict[str, Row]:
     known: dict[str, Row] = {}
     if not path.exists():
         return known
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{path} cannot be read as rows of a study ({reason}): move it away, or choose "
+            "another --work"
+        ) from error
     whole = text[: text.rfind("\n") + 1]
     if whole != text:  # cut off while a row was written: that one is made again
         path.write_text(whole, encoding="utf-8")

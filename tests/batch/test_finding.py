@@ -57,9 +57,11 @@ def test_find_survives_links_in_a_circle_pipes_and_broken_links(tmp_path):
     (folder / "self.png").symlink_to("self.png")
     (folder / "gone.png").symlink_to("nowhere.png")
     os.mkfifo(folder / "pipe.png")
+    (folder / "piped.png").symlink_to("pipe.png")
+    (folder / "linked.png").symlink_to("sub/a.png")
     found, ignored = find([folder])
-    assert [f.path.name for f in found] == ["gone.png", "self.png", "a.png"]
-    assert [path.name for path in ignored] == ["pipe.png", "loop"]
+    assert [f.path.name for f in found] == ["gone.png", "linked.png", "self.png", "a.png"]
+    assert [path.name for path in ignored] == ["pipe.png", "piped.png", "loop"]
 
 
 def test_find_leaves_out_the_output_folder_but_not_the_input_itself(tmp_path):

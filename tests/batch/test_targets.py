@@ -139,6 +139,14 @@ def test_in_place_is_no_clash(tmp_path):
     assert job.target == job.source
 
 
+def test_in_place_is_refused_where_another_picture_links_to_one(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "z.png").symlink_to("a.png")
+    with pytest.raises(OptionError, match=r"a\.png, the result of .*, is what .*z\.png links to"):
+        plan(find([tmp_path])[0], tmp_path, PNG)
+    assert len(plan(find([tmp_path])[0], tmp_path / "out", PNG)) == 2
+
+
 def test_how_many_more_would_clash_is_told(tmp_path):
     for name in ("a.gif", "a.bmp", "b.gif", "b.bmp", "b.jp2"):
         (tmp_path / name).touch()

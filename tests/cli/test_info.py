@@ -72,6 +72,13 @@ def test_info(tiny_weights, capsys):
     assert sum(device["auto"] for device in found["devices"]) == 1
 
 
+def test_info_has_one_form_at_a_time(tiny_weights, capsys):
+    assert main(["info", str(tiny_weights[2]), "--json", "--markdown"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "--json and --markdown are two forms of the same: give one" in said.err
+
+
 def test_info_on_all_models(capsys):
     assert main(["info"]) == 0
     assert "srnet" in capsys.readouterr().out

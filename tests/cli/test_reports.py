@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from srnet.cli.console import Bar
+from srnet.image import encode, from_array
 from srnet.report import Row
-from tests.cli.support import picture
+from tests.cli.support import picture, pixels
 
 
 def report_of(capsys) -> dict:
@@ -44,6 +48,17 @@ def test_planned_is_the_same_before_and_after(up, here, capsys):
         planned[report["dry_run"]] = report["totals"]["planned"]
         Path("out/a.png").unlink(missing_ok=True)
     assert planned == {False: 1, True: 1}
+
+
+def test_dry_run_refuses_what_the_run_refuses(up, here, capsys):
+    bright = replace(from_array(pixels()), cicp=(9, 16))
+    (here / "bright.png").write_bytes(encode([bright], "png"))
+    tifffile.imwrite("float.tif", np.zeros((8, 10), np.float32))
+    for more in (["--dry-run"], []):
+        for name, reason in (("bright.png", "high dynamic range"), ("float.tif", "samples")):
+            assert up(name, "-o", "out.jpg", *more) == 1
+            assert reason in capsys.readouterr().err
+    assert up("bright.png", "-o", "out.png", "--dry-run") == 0
 
 
 def test_dry_run_says_what_is_there_already(up, here, capsys):
@@ -123,3 +138,22 @@ def test_a_report_never_takes_the_place_of_a_picture(up, here, capsys, name):
     assert "is a picture of this run" in capsys.readouterr().err
     assert Path("a.png").read_bytes() == before
     assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+@pytest.mark.parametrize("content", [b"\x89PNG precious", b'{"mine": 1}\n', b"{"])
+def test_a_report_replaces_nothing_but_a_report(up, here, capsys, content, more):
+    Path("precious.png").write_bytes(content)
+    assert up("a.png", "-o", "out/", "--report", "precious.png", *more) == 2
+    said = capsys.readouterr().err
+    assert "--report: precious.png is there and was not written by --report: choose" in said
+    assert Path("precious.png").read_bytes() == content
+    assert not Path("out").exists()
+
+
+def test_an_earlier_report_is_replaced(up, here):
+    report = Path("report.json")
+    report.touch()
+    for name in ("b.png", "c.png"):
+        assert up("a.png", "-o", name, "--report", report, "--quiet") == 0
+        assert json.loads(report.read_text())["files"][0]["output"] == name

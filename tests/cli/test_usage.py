@@ -61,6 +61,8 @@ def test_max_megapixels(up, capsys):
         (["a.png", "-o", "b.png", "--residual", "x" * 300], "is a longer name than files can"),
         (["a.png", "-o", "b.png", "--report", "x" * 300], "is a longer name than files can"),
         (["a.png", "-o", "b.png", "--tile", "9"], "a tile of 9 pixels is too small"),
+        (["", "-o", "out"], "an input or -o is empty"),
+        (["a.png", "-o", ""], "an input or -o is empty"),
         (["a.png", "-o", "out", "-f", "bmp"], "--format: choose one of png"),
         (["a.png", "-o", "out", "-s", "17"], "from 1 to 16"),
         (["a.png", "-o", "out", "-s", "2", "--width", "9"], "give one of scale"),

@@ -11,7 +11,7 @@ import pytest
 
 from srnet import avif, pngchunks
 from srnet.errors import OutputError
-from srnet.image import Image, decode, encode
+from srnet.image import Image, decode, encode, read_header
 from tests.image.support import SRGB, chunk, frames_of, noise, png, slope
 
 PQ, HLG = (9, 16), (9, 18)
@@ -94,3 +94,9 @@ def test_in_an_avif_a_profile_goes_before_them() -> None:
     data = data[:place] + struct.pack(">HH", *PQ) + data[place + 4 :]
     (image,) = decode(data)
     assert (image.cicp, image.icc) == (None, SRGB)
+
+
+@pytest.mark.parametrize("name", ["png", "avif"])
+def test_the_header_tells_them(name):
+    assert read_header(encode([replace(noise(9, 8, 3), cicp=HLG)], name), "x").cicp == HLG
+    assert read_header(encode([noise(9, 8, 3)], name), "x").cicp is None

@@ -17,6 +17,7 @@ from srnet.image import (
     decode,
     from_pil,
     read_header,
+    read_size,
     to_pil,
 )
 from tests.image.support import SRGB, chunk, noise, pillow, png, same, slope
@@ -229,3 +230,32 @@ def test_what_decoding_cuts_to_8_bits_is_told(kind: type) -> None:
         assert (header.depth, header.cut) == (8, kind is np.uint16)
     grey = read_header(cv2.imencode(".jp2", samples[..., 0])[1].tobytes(), "grey")
     assert (grey.depth, grey.cut) == (8 * np.dtype(kind).itemsize, False)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint32])
+def test_samples_that_are_not_read_are_refused_by_the_header(kind: type) -> None:
+    tiff = io.BytesIO()
+    tifffile.imwrite(tiff, np.zeros((6, 7), kind))
+    for refused in (decode, read_header):
+        with pytest.raises(DecodeError, match="only 8 and 16 bit integers"):
+            refused(tiff.getvalue(), "x")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"bigtiff": True}, "a BigTIFF in big-endian order is not read"),
+        ({"photometric": "miniswhite"}, "16 bits in big-endian order, where 0 is white"),
+    ],
+)
+def test_what_pillow_lacks_of_big_endian_tiffs_is_told(options, reason, tmp_path):
+    path, grey = tmp_path / "a.tif", np.arange(42, dtype=np.uint16).reshape(6, 7)
+    tifffile.imwrite(path, grey, byteorder=">", **options)
+    for refused in (read_size, lambda path: decode(path.read_bytes(), str(path))):
+        with pytest.raises(DecodeError, match=rf"a\.tif .*{reason}"):
+            refused(path)
+    tifffile.imwrite(path, grey, byteorder=">")
+    assert np.array_equal(decode(path.read_bytes())[0].rgb[..., 0], grey)
+    tifffile.imwrite(path, grey, byteorder="<", **options)
+    found = decode(path.read_bytes())[0].rgb[..., 0]
+    assert np.array_equal(found, grey if "bigtiff" in options else 65535 - grey)

@@ -263,3 +263,37 @@ def test_ratings_and_titles_of_windows_survive_a_tiff():
     found = tags(back.exif)
     assert (found[0x4746], found[316], found[269]) == (4, "host", "name")
     assert bytes(found[0x9C9B]) == title
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "unit", "dpi"),
+    [
+        (204, 98, 2, (204, 98)),
+        (204, 98, 1, (204, 98)),
+        (204, 98, None, (204, 98)),  # of inches, where nothing is said
+        (80, 40, 3, (203.2, 101.6)),
+        (204, 0, 2, (204, 204)),
+        (204, IFDRational(1, 0), 2, (204, 204)),
+        (204, None, 2, (204, 204)),
+        (0, 98, 2, None),
+        (2**31, 98, 2, None),
+    ],
+)
+def test_both_resolutions_of_a_jpeg_are_read_where_only_exif_has_them(across, down, unit, dpi):
+    for turn in (1, 6):
+        block = PIL.Image.Exif()
+        told = {0x0112: turn, 0x011A: across, 0x011B: down, 0x0128: unit}
+        block.update({tag: value for tag, value in told.items() if value is not None})
+        data = pillow(to_pil(noise(9, 8, 3)), "JPEG", exif=block)
+        (found,) = decode(data)
+        wanted = dpi[::-1] if dpi and turn == 6 else dpi
+        assert found.dpi == (wanted and pytest.approx(wanted))
+        assert from_pil(PIL.Image.open(io.BytesIO(data))).dpi == found.dpi
+        assert decode(encode([found], "tiff"))[0].dpi == (wanted and pytest.approx(wanted))
+
+
+def test_the_density_of_a_jpeg_goes_before_exif():
+    block = PIL.Image.Exif()
+    block.update({0x011A: 204, 0x011B: 98, 0x0128: 2})
+    data = pillow(to_pil(noise(9, 8, 3)), "JPEG", exif=block, dpi=(300, 150))
+    assert decode(data)[0].dpi == (300, 150)

@@ -230,3 +230,43 @@ def test_an_api_key_is_asked_for(browser: Any, tmp_path: Path, picture: Path) ->
         expect(dialog).to_be_hidden()
         assert page.faults == []
     context.close()
+
+
+def test_giving_up_the_key_ends_the_asking(browser: Any, tmp_path: Path, picture: Path) -> None:
+    context = browser.new_context()
+    files = [tmp_path / f"{n}.png" for n in range(5)]
+    for file in files:
+        file.write_bytes(picture.read_bytes())
+    for served in serve(tmp_path / "service", api_keys=KEY):
+        page = Page(context, served.url)
+        dialog = page.at.get_by_role("dialog")
+        give_up = dialog.get_by_role("button", name="Cancel")
+        give_up.click()
+        page.add(*files)
+        page.go()
+        give_up.click()
+        expect(page.rows("ready").filter(has_text="needs an API key")).to_have_count(5)
+        page.at.wait_for_timeout(500)  # in which nothing is asked or sent
+        expect(dialog).to_be_hidden()
+        expect(page.rows("ready")).to_have_count(5)
+        expect(page.at.locator("#go")).to_have_text("Enlarge 5 pictures")
+        page.go()
+        dialog.get_by_label("Key").fill(KEY)
+        page.at.keyboard.press("Enter")
+        page.finish(5)
+        assert page.faults == []
+    context.close()
+
+
+def test_a_job_goes_on_when_the_key_is_given_after_all(page: Page, picture: Path) -> None:
+    made: list[str] = []
+    page.at.on("request", lambda one: "/v1/jobs?" in one.url and made.append(one.url))
+    page.at.route("**/v1/jobs/*/result", lambda route: route.fulfill(status=401))
+    page.add(picture)
+    page.go()
+    page.at.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.rows("ready")).to_contain_text("needs an API key")
+    page.at.unroute("**/v1/jobs/*/result")
+    page.go()
+    page.finish()
+    assert len(made) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,6 +117,18 @@ def test_from_the_command_line(
     assert main(["calibrate", "fast", "--pictures", str(folder)]) == 2  # which is several files
     assert "comes in several scales: name one of them" in capsys.readouterr().err
     assert [each.read_bytes() for each in weights.shipped().values()] == kept
+
+
+def test_what_cannot_be_written_is_refused_first(
+    tiny_weights: dict[int, Path],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
+    monkeypatch.setattr("srnet.calibrate.calibrate", lambda *_: pytest.fail("work had begun"))
+    assert main(["calibrate", str(tiny_weights[2]), "--pictures", str(folder)]) == 2
+    assert "may not be written to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (1, 1)])

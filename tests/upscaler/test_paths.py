@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 import srnet
-from srnet.errors import OptionError, OutputError
+from srnet.errors import OptionError, OutputError, PictureError
 from srnet.files import write_atomic
 from srnet.options import Options
 from srnet.upscaler import Upscaler
@@ -30,6 +30,13 @@ def test_too_long_a_name_is_refused_first(
     for overwrite in (False, True):
         with pytest.raises(OptionError, match="is a longer name than files can have"):
             srnet.upscale(source, source.parent / folder / f"{LONG}.png", overwrite=overwrite)
+
+
+def test_a_zero_byte_is_in_no_path(source: Path, fake_engine: type) -> None:
+    with pytest.raises(PictureError, match="is no path"):
+        Upscaler([fake_engine()])("a\0b")
+    with pytest.raises(OptionError, match="a byte that no name can hold"):
+        srnet.upscale(source, "a\0b.png")
 
 
 def test_too_long_a_name_needs_no_other_cure(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import srnet
 from srnet.errors import Cancelled, OptionError, OutputError, PictureError
-from srnet.image import Image, read_header
+from srnet.image import Header, Image, read_header
 from srnet.options import Options, OptionWords
 from srnet.upscaler import Upscaler
 from tests.upscaler.support import png
@@ -183,6 +183,14 @@ def test_what_no_file_can_hold_is_refused_before_the_network(
     with pytest.raises(OutputError, match=cure):
         Upscaler([engine]).upscale_bytes(data, options)
     assert engine.shapes == []
+
+
+def test_high_range_is_refused_by_the_header_alone(fake_engine: type) -> None:
+    up, header = Upscaler([fake_engine()]), Header("PNG", 8, 8, cicp=(9, 16))
+    for kind in ("jpeg", "webp", "tiff"):
+        with pytest.raises(OutputError, match="high dynamic range"):
+            up.check_output(header, Options(format=kind))
+    up.check_output(header, Options())
 
 
 @pytest.mark.parametrize("tile", [20, 33, 64])

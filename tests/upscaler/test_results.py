@@ -191,6 +191,14 @@ def test_at_strength_0_every_size_is_bicubic(up: Upscaler, picture: np.ndarray, 
     assert up.plan(35, 29, options) == []
 
 
+@pytest.mark.parametrize("cut", [np.s_[:], np.s_[..., :1], np.s_[..., 0]])
+def test_a_result_is_never_the_input_itself(up: Upscaler, picture: np.ndarray, cut) -> None:
+    given = picture[cut]
+    result = up(given, Options(scale=1, strength=0))
+    np.testing.assert_array_equal(result, given, strict=True)
+    assert not np.may_share_memory(result, given)
+
+
 def test_residual(up: Upscaler, picture: np.ndarray) -> None:
     added, view = up.residual(Image(picture))
     assert added.shape == (70, 58, 3)
