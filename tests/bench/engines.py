@@ -28,6 +28,7 @@ import torch
 from srnet.device import thread_limit
 from srnet.engine import TorchEngine
 from srnet.export import export_onnx
+from srnet.folded import folded
 from srnet.openvino_engine import OpenVINOEngine
 from srnet.weights import find_one, load
 from tests.bench.speed import mosaic
@@ -72,7 +73,7 @@ def ncnn_nets(weights: Path, folder: Path, threads: int) -> Iterator[tuple[str, 
     import ncnn
 
     net, _ = load(weights)
-    traced = torch.jit.trace(Residual(net), torch.rand(1, 3, 64, 64))
+    traced = torch.jit.trace(Residual(folded(net)), torch.rand(1, 3, 64, 64))  # pnnx cuts nothing
     traced.save(folder / "net.pt")
     tool = Path(sys.executable).with_name("pnnx")
     command = [tool, "net.pt", "inputshape=[1,3,64,64]", "inputshape2=[1,3,96,80]", "fp16=0"]
