@@ -20,7 +20,7 @@ result, as `srnet eval` measures them.
 The weights are licensed under CC BY-SA 4.0, because some of the photographs ask for
 share-alike: use them for anything, commercial work included; say where they come from; if you
 publish changed weights, do so under the same licence. Pictures that you make with them are
-yours. Attribution of the photographs: `manifest.csv`.
+yours. Attribution of the photographs: `manifest.csv`, and with their authors `docs/data.md`.
 """
 
 _METHOD = """## What they are not

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import PIL.Image
 import pytest
 
 from tests.bench import agreement, peers, race, runner, scaling
+from tests.bench.ablations import VARIANTS
 from tests.bench.process import Usage, measured
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no wait4")
@@ -217,3 +219,13 @@ def test_how_far_few_bits_are_from_float32(
     assert rows[2]["largest"] > rows[3]["largest"]
     (row, _) = agreement.differences("fast-x2", "torch", photographs)
     assert row["precision"] == "bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ablations_train(tmp_path: Path, photographs: Path, variant: str) -> None:
+    out = tmp_path / f"{variant}-x2.safetensors"
+    options = ["--size", "fast", "--batch", "2", "--patch", "16", "--iterations", "2"]
+    module = [sys.executable, "-m", "tests.bench.ablations", variant, photographs, "-o", out]
+    subprocess.run([*module, *options], check=True, capture_output=True, timeout=120)
+    assert out.is_file()

@@ -38,7 +38,7 @@ def residual(
 ) -> None:
     """What is the residual connection for? Trains small networks and compares them.
 
-    Half a minute a row on one core, at most. The same command goes on where it was cut off.
+    About half a minute a row on one core. The same command goes on where it was cut off.
     """
     from srnet.data import find_pictures
     from srnet.naming import check_present
