@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,11 @@ def test_residual_of_a_picture_of_high_range_is_an_ordinary_one(server: Served) 
     problem(server.client.post("/v1/upscale?format=jpeg", content=bright), 422, "cannot-write")
     added = server.client.post("/v1/residual?format=jpeg", content=bright)
     assert opened(added.content).format == "JPEG"
+
+
+@pytest.mark.parametrize("path", ["/v1/upscale", "/v1/jobs"])
+def test_what_cannot_be_written_is_documented_and_refused(server: Served, path: str) -> None:
+    bright = with_chunk(picture(), b"cICP", bytes([9, 16, 0, 1]))
+    problem(server.client.post(f"{path}?format=jpeg", content=bright), 422, "cannot-write")
+    told = server.client.get("/openapi.json").json()["paths"][path]["post"]["responses"]["422"]
+    assert "cannot-write" in json.dumps(told)
